@@ -1,0 +1,14 @@
+/*
+ * compat.h
+ *		Differences between PostgreSQL 15 to 18, in one place.
+ */
+#ifndef SHARD_COMPAT_H
+#define SHARD_COMPAT_H
+
+#include "postgres.h"
+
+#if PG_VERSION_NUM < 150000
+#error "shard needs PostgreSQL 15 or later"
+#endif
+
+#endif							/* SHARD_COMPAT_H */

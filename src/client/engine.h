@@ -1,0 +1,83 @@
+/*
+ * engine.h
+ *		A backend's or worker's way to the engine: connect, query, append.
+ *
+ * A connection serves one request at a time.  EngineAcquire() takes one from
+ * this process's pool or opens one; on error or abort every connection whose
+ * request was not read to its end is closed, which cancels it in the engine.
+ * All waits are interruptible: a statement cancel raises the usual error.
+ * Errors: 08006 engine not reachable or died in the middle of a request (with a
+ * hint), 53000/53200 limits, 57014 cancelled; an engine message that begins with
+ * "SQLSTATE:" (five characters and a colon) is raised with that SQLSTATE, every
+ * other as XX000 or the class that fits.
+ */
+#ifndef SHARD_CLIENT_ENGINE_H
+#define SHARD_CLIENT_ENGINE_H
+
+#include "postgres.h"
+#include "wire/chunk.h"
+
+typedef struct EngineConn EngineConn;
+typedef struct EngineResult EngineResult;
+
+/* The position-delete files that apply to one data file, in engine paths. */
+typedef struct EngineDeletes
+{
+	const char *data_file;
+	int			ndelete_files;
+	const char **delete_files;
+} EngineDeletes;
+
+extern void ClientInit(void);
+
+/* Wait up to timeout_ms for the engine to answer; false if it does not. */
+extern bool EngineAvailable(int timeout_ms);
+
+extern EngineConn *EngineAcquire(void);
+extern void EngineRelease(EngineConn *conn);
+
+/*
+ * Start exactly one SELECT (anything else is refused by the engine).  Inside
+ * it shard_live(filename, file_row_number) is true for rows that no file in
+ * deletes[] deletes.  Admission control may queue it.  Result in the current
+ * memory context.
+ */
+extern EngineResult *EngineQuery(EngineConn *conn, const char *sql,
+								 const EngineDeletes *deletes, int ndeletes);
+
+/*
+ * Run any one statement in the trusted session of this connection (temporary
+ * tables live as long as the connection).  For the pipeline, migrations and
+ * maintenance only: never with text that a user wrote.
+ */
+extern EngineResult *EngineExecute(EngineConn *conn, const char *sql,
+								   const EngineDeletes *deletes, int ndeletes);
+
+extern int	EngineResultColumns(EngineResult *result);
+extern LakeType EngineResultType(EngineResult *result, int col);
+extern const char *EngineResultName(EngineResult *result, int col);
+
+/* Next chunk, valid until the next call; NULL at the end. */
+extern WireChunk *EngineFetch(EngineResult *result);
+extern void EngineFinish(EngineResult *result); /* reads or cancels the rest */
+
+/* Run a statement and throw its rows away; returns rows changed if it says so. */
+extern int64 EngineRun(EngineConn *conn, const char *sql);
+
+/* Append chunks to a (temporary) table of this connection, in column order. */
+extern void EngineAppendBegin(EngineConn *conn, const char *table);
+extern void EngineAppend(EngineConn *conn, const WireChunk *chunk);
+extern int64 EngineAppendEnd(EngineConn *conn);
+
+/*
+ * The name under which the engine may open a file.  Files below the data
+ * directory's shard/ folder are opened as they are; for another directory a
+ * link is made in shard/grants.  The caller has checked the user's right to it.
+ */
+extern char *EnginePath(const char *path);
+
+/* 'it''s' : a string literal for engine SQL; "a""b" : an identifier. */
+extern char *EngineQuoteLiteral(const char *s);
+extern char *EngineQuoteIdentifier(const char *s);
+
+#endif							/* SHARD_CLIENT_ENGINE_H */

@@ -1,0 +1,12 @@
+/*
+ * init.c
+ *		What the fdw folder sets up when the library is loaded.
+ */
+#include "postgres.h"
+
+#include "fdw/fdw.h"
+
+void
+FdwInit(void)
+{
+}

@@ -1,0 +1,12 @@
+/*
+ * init.c
+ *		What the lake folder sets up when the library is loaded.
+ */
+#include "postgres.h"
+
+#include "lake/lake.h"
+
+void
+LakeInit(void)
+{
+}

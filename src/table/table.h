@@ -1,0 +1,52 @@
+/*
+ * table.h
+ *		Distributing tables, and the moves of rows that migrations need.
+ */
+#ifndef SHARD_TABLE_H
+#define SHARD_TABLE_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+#include "storage/itemptr.h"
+#include "utils/relcache.h"
+
+extern void TableInit(void);
+
+/*
+ * Create shard's schema and, for every sharded table of the router, its leaf
+ * there (indexes, triggers, grants and the like as on its siblings).  Raises
+ * an error naming the setting if max_locks_per_transaction is too small.
+ */
+extern void TableCreateShard(const char *router, int shard_index);
+
+/* Drop the leaves and the schema of a shard; its leaves must be empty. */
+extern void TableDropShard(const char *router, int shard_index);
+
+/*
+ * Flip: change a router's map.  Takes ACCESS EXCLUSIVE on every parent of the
+ * router and on the leaves of the given shards (sources and targets), checks
+ * CheckTableNotInUse, and invalidates parents and map.  With wait_ms = 0 the
+ * locks are only tried; else it queues at most wait_ms.  False if they were
+ * not to be had (none is then held); *blocker is the pid in the way, or 0.
+ * The caller then changes the _shard tables in the same transaction.
+ */
+extern bool TableLockForFlip(const char *router, List *shard_indexes, int wait_ms, int *blocker);
+extern void TableInvalidateRouter(const char *router);
+
+/*
+ * Rows written below the executor: no trigger, no foreign-key action, no
+ * check, explicit columns as they are; indexes are maintained and unique
+ * violations raised.  rel is a leaf opened with RowExclusiveLock or stronger.
+ */
+typedef struct RowWriter RowWriter;
+extern RowWriter *RowWriterBegin(Relation leaf);
+extern void RowWriterInsert(RowWriter *writer, Datum *values, bool *nulls);
+extern void RowWriterDelete(RowWriter *writer, ItemPointer tid);
+extern void RowWriterEnd(RowWriter *writer);
+
+/* Replication origin of the extension's own moves; created on first use. */
+#define SHARD_ORIGIN_NAME "shard_move"
+extern void TableOriginBegin(void);	/* session origin set for this transaction */
+extern void TableOriginEnd(void);
+
+#endif							/* SHARD_TABLE_H */
