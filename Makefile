@@ -3,88 +3,39 @@
 #   make deps      install every dependency
 #   make           build the extension and shard_engine
 #   make install   install both and libduckdb into the server's directories
-#   make demo      the main job on real input, on a private server
-#   make check     every test, on a private server
+#   make demo      the main job on real input, on a private server; KEEP=1 keeps it
+#   make check     every test, on private servers; SUITES="unit regress" selects
 #   make bench     ratios against peers
-
-MODULE_big = shard
-EXTENSION  = shard
-EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" shard.control)
-DATA_built = shard--$(EXTVERSION).sql
-
-# The install script's fragments, in order.
-SQL_FRAGMENTS = 10_base 20_catalog 30_table 40_engine 50_lake 60_pipeline 70_fdw 80_migration 90_monitor
-
-SERVER_SOURCES = src/shard.c $(sort $(wildcard \
-	src/base/*.c src/router/*.c src/catalog/*.c src/table/*.c src/wire/*.c src/client/*.c \
-	src/lake/*.c src/lake/io/*.c src/lake/iceberg/*.c src/lake/registry/*.c \
-	src/pipeline/*.c src/fdw/*.c src/migration/*.c src/monitor/*.c))
-OBJS = $(SERVER_SOURCES:.c=.o)
+#   make clean     remove what was built (but for the dependencies in build/deps)
+#
+# Building itself is in extension.mk.
 
 PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
-PG_CPPFLAGS = -I$(CURDIR)/src -MMD -MP
-PG_CFLAGS   = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
-	-Wno-missing-field-initializers -Wno-declaration-after-statement
-SHLIB_LINK  = -ljansson -lz -lxxhash
-EXTRA_CLEAN = build/engine build/unit $(OBJS:.o=.d)
-with_llvm   = no
-
-# Where "make deps" puts libduckdb, its header and the test data.
 SHARD_DEPS ?= $(CURDIR)/build/deps
+export PG_CONFIG SHARD_DEPS
 
-PGXS := $(shell $(PG_CONFIG) --pgxs)
-include $(PGXS)
-override with_llvm := no
+all:
 
--include $(OBJS:.o=.d)
+# On a fresh machine nothing can be built before the dependencies are there.
+BUILD_NEEDS = $(if $(wildcard $(PG_CONFIG)),,deps) \
+	$(if $(wildcard $(SHARD_DEPS)/include/duckdb.h),,deps)
 
-shard--$(EXTVERSION).sql: $(SQL_FRAGMENTS:%=sql/install/%.sql) Makefile
-	cat $(SQL_FRAGMENTS:%=sql/install/%.sql) > $@
+all install: $(BUILD_NEEDS)
+	@$(MAKE) --no-print-directory -f extension.mk $@
 
-# ---- shard_engine: a program of its own, on libduckdb ----
-
-# Pure sources that the engine shares with the server.
-ENGINE_SOURCES = $(sort $(wildcard src/engine/*.c src/wire/*.c)) src/router/hash.c
-ENGINE_OBJS = $(ENGINE_SOURCES:src/%.c=build/engine/%.o)
-ENGINE_CFLAGS = -std=gnu11 -O2 -g -fPIC -pthread -Wall -Wextra -Werror -Wno-unused-parameter \
-	-DSHARD_STANDALONE -Isrc -I$(SHARD_DEPS)/include -MMD -MP
-
-build/engine/%.o: src/%.c | $(SHARD_DEPS)/include/duckdb.h
-	@mkdir -p $(@D)
-	$(CC) $(ENGINE_CFLAGS) -c -o $@ $<
-
-build/shard_engine: $(ENGINE_OBJS)
-	$(CC) -pthread -o $@ $(ENGINE_OBJS) -L$(SHARD_DEPS)/lib -lduckdb -lxxhash -Wl,-rpath,'$$ORIGIN'
-
--include $(ENGINE_OBJS:.o=.d)
-
-all: build/shard_engine
-
-install: install-engine
-install-engine: build/shard_engine
-	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)/shard'
-	$(INSTALL_PROGRAM) build/shard_engine '$(DESTDIR)$(pkglibdir)/shard/shard_engine'
-	$(INSTALL_SHLIB) $(SHARD_DEPS)/lib/libduckdb.so '$(DESTDIR)$(pkglibdir)/shard/libduckdb.so'
-
-uninstall: uninstall-engine
-uninstall-engine:
-	rm -rf '$(DESTDIR)$(pkglibdir)/shard'
-
-# ---- dependencies, demo, tests ----
-
-$(SHARD_DEPS)/include/duckdb.h:
-	SHARD_DEPS=$(SHARD_DEPS) test/tools/deps.sh
+uninstall clean:
+	@$(MAKE) --no-print-directory -f extension.mk $@
 
 deps:
-	SHARD_DEPS=$(SHARD_DEPS) test/tools/deps.sh
+	test/tools/deps.sh
 
-demo:
-	SHARD_DEPS=$(SHARD_DEPS) test/demo/run $(if $(KEEP),--keep)
+demo: deps
+	test/demo/run $(if $(KEEP),--keep)
 
-check:
-	SHARD_DEPS=$(SHARD_DEPS) test/run $(SUITES)
+check: deps
+	test/run $(SUITES)
 
-bench:
-	SHARD_DEPS=$(SHARD_DEPS) test/bench/run
+bench: deps
+	test/bench/run
 
-.PHONY: deps demo check bench install-engine uninstall-engine
+.PHONY: all install uninstall clean deps demo check bench
