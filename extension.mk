@@ -21,14 +21,14 @@ PG_CFLAGS   = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-declaration-after-statement
 SHLIB_LINK  = -ljansson -lz -lxxhash
 EXTRA_CLEAN = build/engine build/shard_engine build/unit $(OBJS:.o=.d)
-with_llvm   = no
+# No bitcode: routing is too short to gain from inlining by the JIT compiler.
+override with_llvm = no
 
 # Where "make deps" puts libduckdb, its header and the test data.
 SHARD_DEPS ?= $(CURDIR)/build/deps
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
-override with_llvm := no
 
 -include $(OBJS:.o=.d)
 
