@@ -17,10 +17,14 @@ typedef enum HashFunction
 extern uint64 KeyHash(HashFunction fn, const char *key, size_t len);
 
 /*
- * Position of a key in hash space, 0 .. 2^64 - 1: what frontiers, rings and
+ * Position of a key in hash space, 0 .. 2^64 - 2: what frontiers, rings and
  * migrations compare.  A pure function of (fn, key); spread over all 64 bits.
+ * It is never 2^64 - 1, so every key lies below the frontier 2^64 - 1.
  */
 extern uint64 KeyPosition(HashFunction fn, const char *key, size_t len);
+
+/* The same from the key's hash, where that is known already. */
+extern uint64 HashPosition(HashFunction fn, uint64 hash);
 
 extern bool HashFunctionByName(const char *name, HashFunction *fn);
 
