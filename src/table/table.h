@@ -37,10 +37,14 @@ extern void TableInvalidateRouter(const char *router);
  * Rows written below the executor: no trigger, no foreign-key action, no
  * check, explicit columns as they are; indexes are maintained and unique
  * violations raised.  rel is a leaf opened with RowExclusiveLock or stronger.
+ * values and nulls are in the leaf's own attribute order.  Inserting returns
+ * where the row went, so that a migration can read it back and compare.  A row
+ * of this transaction can be deleted by a writer begun after a
+ * CommandCounterIncrement().
  */
 typedef struct RowWriter RowWriter;
 extern RowWriter *RowWriterBegin(Relation leaf);
-extern void RowWriterInsert(RowWriter *writer, Datum *values, bool *nulls);
+extern ItemPointerData RowWriterInsert(RowWriter *writer, Datum *values, bool *nulls);
 extern void RowWriterDelete(RowWriter *writer, ItemPointer tid);
 extern void RowWriterEnd(RowWriter *writer);
 
