@@ -11,4 +11,8 @@
 #error "shard needs PostgreSQL 15 or later"
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 #endif							/* SHARD_COMPAT_H */
