@@ -58,3 +58,22 @@ tap_complete() {
     ! grep -q '^Bail out!' "$1" && [ "$ran" -gt 0 ] && [ "${planned:-$ran}" = "$ran" ] &&
         { [ "$2" = 0 ] || [ "$failed" -gt 0 ]; }
 }
+
+# Copy directories of test/ to where the server's user may read and write.
+copy_for_server_user() {
+    local to=$1 dir; shift
+    mkdir -p "$to/ports"
+    for dir in "$@"; do cp -r "$top/test/$dir/." "$to/"; done
+    [ "$(id -u)" != 0 ] || chown -R postgres "$to"
+    chmod -R a+rX "$to"
+}
+
+# Run a Perl test that makes servers of its own (PostgreSQL::Test::Cluster);
+# these start them as the user who runs the test, who must not be root.
+run_perl_test() {
+    local name=$1 dir=$2 file=$3
+    run_tap "$name" "$server" run "$SHARD_STAGE" env -C "$dir" \
+        TESTDIR="$dir" PG_REGRESS="$pgxs_test/regress/pg_regress" PG_TEST_PORT_DIR="$dir/ports" \
+        PERL5LIB="$dir/lib:$pgxs_test/perl" SHARD_DEPS="$SHARD_DEPS" TMPDIR=/tmp \
+        perl "$dir/$file"
+}
