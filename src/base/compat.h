@@ -15,4 +15,11 @@
 #include "varatt.h"
 #endif
 
+/* The process of a virtual transaction, or NULL; needs storage/procarray.h. */
+#if PG_VERSION_NUM >= 170000
+#define VirtualTransactionProc(vxid) ProcNumberGetProc((vxid).procNumber)
+#else
+#define VirtualTransactionProc(vxid) BackendIdGetProc((vxid).backendId)
+#endif
+
 #endif							/* SHARD_COMPAT_H */

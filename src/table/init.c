@@ -4,9 +4,11 @@
  */
 #include "postgres.h"
 
+#include "table/parts.h"
 #include "table/table.h"
 
 void
 TableInit(void)
 {
+	OriginInit();
 }

@@ -45,12 +45,17 @@ extern void TableInvalidateRouter(const char *router);
 typedef struct RowWriter RowWriter;
 extern RowWriter *RowWriterBegin(Relation leaf);
 extern ItemPointerData RowWriterInsert(RowWriter *writer, Datum *values, bool *nulls);
+
+/* The same for many rows: faster, since they are written by the page, later. */
+extern void RowWriterAppend(RowWriter *writer, Datum *values, bool *nulls);
 extern void RowWriterDelete(RowWriter *writer, ItemPointer tid);
 extern void RowWriterEnd(RowWriter *writer);
 
-/* Replication origin of the extension's own moves; created on first use. */
-#define SHARD_ORIGIN_NAME "shard_move"
-extern void TableOriginBegin(void);	/* session origin set for this transaction */
+/*
+ * Rows written in between carry SHARD_MOVE_ORIGIN (base/origin.h) in the WAL
+ * and make no event.  Ends by itself when the transaction does.
+ */
+extern void TableOriginBegin(void);
 extern void TableOriginEnd(void);
 
 #endif							/* SHARD_TABLE_H */
