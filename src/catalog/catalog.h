@@ -4,8 +4,9 @@
  *
  * Router entries are cached per backend and invalidated by any change of a map
  * table (statement triggers, ENABLE ALWAYS) through a relcache invalidation of
- * _shard.router.  A returned entry stays valid until the caller's next catalog
- * call; copy what must live longer.
+ * _shard.router.  A returned entry stays in memory until the end of the
+ * transaction, but says what was true when it was returned: after a change of
+ * the map, ask again.
  */
 #ifndef SHARD_CATALOG_H
 #define SHARD_CATALOG_H
@@ -65,8 +66,23 @@ extern void CatalogInit(void);
 /* ERROR 42704 (with the known names as hint) or NULL if it does not exist. */
 extern const Router *CatalogRouter(const char *name, bool missing_ok);
 
-/* Shard index of a key: pins, frontier, map. */
+/* Names of all routers, ordered; List of char *. */
+extern List *RouterNames(void);
+
+extern bool StrategyByName(const char *name, Strategy *strategy);
+
+/* The shard of that index, or NULL. */
+extern const RouterShard *RouterShardByIndex(const Router *router, int shard_index);
+
+/* A map of this router over other members, with the weights of their shards. */
+extern RouterMap *RouterBuildMap(const Router *router, int nmembers, const int *members);
+
+/* Shard index of a key, in the database's encoding: pins, frontier, map. */
 extern int	CatalogRoute(const Router *router, const char *key, size_t len);
+
+/* Hash and position of a key, in the database's encoding, as routing sees them. */
+extern uint64 CatalogKeyHash(const Router *router, const char *key, size_t len);
+extern uint64 CatalogKeyPosition(const Router *router, const char *key, size_t len);
 
 /* Is this key pinned? */
 extern bool CatalogPin(const char *router, const char *key, size_t len, int *shard_index);
@@ -85,20 +101,42 @@ extern int	CatalogLeafShard(Oid leaf);
 
 /*
  * Every parent whose partition key uses an operator class of this router, from
- * pg_partitioned_table.partclass (never from our own list); List of Oid.
+ * pg_partitioned_table.partclass (never from our own list); List of Oid.  NULL:
+ * of every router.
  */
 extern List *CatalogRouterParents(const char *router);
 
 /* Name of the router of a parent found through its operator class, or NULL. */
 extern char *CatalogRouterOfParent(Oid parent);
 
+/*
+ * The router of a partitioned table; NULL if it is none of a router, or if the
+ * router's row is not there (missing).  Fast.
+ */
+extern const Router *CatalogRouterForParent(Oid parent);
+
+/*
+ * The router that a hash function _shard.<router>_hash belongs to; NULL if its
+ * row is not there, which is so while a database is restored.  Fast.
+ */
+extern const Router *CatalogRouterForFunction(Oid function);
+
+/* Name of that router, whether its row is there or not; ERROR if fn is none. */
+extern char *CatalogRouterNameOfFunction(Oid function);
+
 /* Text form of a key value as it is routed. */
 extern char *CatalogKeyText(Oid key_type, Datum value);
+
+/*
+ * Tell every backend that a router's map changed, and plans over its tables;
+ * NULL: of every router.  Changes of the map tables by SQL do it by themselves.
+ */
+extern void CatalogInvalidateRouter(const char *router);
 
 /* Forget cached maps in this backend now (after changing one ourselves). */
 extern void CatalogForget(void);
 
-/* OID of schema _shard / of a table in it / of the extension's schema; cached per transaction. */
+/* OID of a table in schema _shard, InvalidOid if there is none. */
 extern Oid	CatalogTableOid(const char *name);
 extern bool CatalogExtensionExists(void);
 

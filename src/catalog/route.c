@@ -1,0 +1,51 @@
+/*
+ * route.c
+ *		From a key to its shard: pins first, then the map, through the frontier
+ *		if the router is in motion.
+ */
+#include "postgres.h"
+
+#include "catalog/catalog.h"
+#include "mb/pg_wchar.h"
+
+/*
+ * The hash is over the UTF-8 bytes, whatever the database's encoding.
+ */
+static inline char *
+AsUtf8(const char *key, size_t *len)
+{
+	char	   *utf8;
+
+	if (likely(GetDatabaseEncoding() == PG_UTF8))
+		return unconstify(char *, key);
+	utf8 = pg_server_to_any(key, *len, PG_UTF8);
+	if (utf8 != key)
+		*len = strlen(utf8);
+	return utf8;
+}
+
+uint64
+CatalogKeyHash(const Router *router, const char *key, size_t len)
+{
+	char	   *utf8 = AsUtf8(key, &len);
+
+	return KeyHash(router->hash, utf8, len);
+}
+
+uint64
+CatalogKeyPosition(const Router *router, const char *key, size_t len)
+{
+	return HashPosition(router->hash, CatalogKeyHash(router, key, len));
+}
+
+int
+CatalogRoute(const Router *router, const char *key, size_t len)
+{
+	int			shard_index;
+	char	   *utf8;
+
+	if (unlikely(router->has_pins) && CatalogPin(router->name, key, len, &shard_index))
+		return shard_index;
+	utf8 = AsUtf8(key, &len);
+	return MapRouteFrontier(router->map, router->next_map, router->frontier, utf8, len);
+}
