@@ -102,3 +102,142 @@ CREATE TRIGGER map_changed_truncate AFTER TRUNCATE ON _shard.pin
 ALTER TABLE _shard.pin ENABLE ALWAYS TRIGGER map_changed_insert, ENABLE ALWAYS TRIGGER map_changed_update,
     ENABLE ALWAYS TRIGGER map_changed_delete, ENABLE ALWAYS TRIGGER map_changed_truncate;
 
+-- Routers.
+
+CREATE FUNCTION shard.create_router(
+    name text,
+    strategy text DEFAULT 'hash',
+    shard_count int DEFAULT NULL,
+    partition_key text[] DEFAULT '{id}',
+    fallback_key text DEFAULT NULL,
+    strict boolean DEFAULT true,
+    partition_key_fn regprocedure DEFAULT NULL,
+    key_type regtype DEFAULT 'text',
+    ranges jsonb DEFAULT NULL,
+    comparator regprocedure DEFAULT NULL,
+    default_shard int DEFAULT 0,
+    virtual_nodes int DEFAULT 150,
+    hash_function text DEFAULT 'fnv1a',
+    shard_name_prefix text DEFAULT 'shard-',
+    max_entities_per_shard bigint DEFAULT NULL,
+    max_bytes_per_shard bigint DEFAULT NULL,
+    min_entities_per_shard bigint DEFAULT NULL,
+    retry jsonb DEFAULT '{"max_retries": 3, "retry_delay_ms": 100, "backoff": 2}',
+    enable_metrics boolean DEFAULT true,
+    track_access boolean DEFAULT true,
+    track_metadata boolean DEFAULT true
+) RETURNS void
+    LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'shard_create_router';
+COMMENT ON FUNCTION shard.create_router(text, text, int, text[], text, boolean, regprocedure, regtype, jsonb,
+    regprocedure, int, int, text, text, bigint, bigint, bigint, jsonb, boolean, boolean, boolean)
+    IS 'creates a router: a named mapping from partition keys to shards';
+
+CREATE FUNCTION shard.create_router(definition jsonb) RETURNS void
+    LANGUAGE c VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'shard_create_router_json';
+COMMENT ON FUNCTION shard.create_router(jsonb)
+    IS 'creates a router from a definition, such as shard.router_definition() gives';
+
+CREATE FUNCTION shard.router_definition(name text) RETURNS jsonb
+    LANGUAGE c STABLE STRICT SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'shard_router_definition';
+COMMENT ON FUNCTION shard.router_definition(text)
+    IS 'a router with its shards and pins as JSON, from which shard.create_router() makes the same router elsewhere';
+
+CREATE FUNCTION shard.alter_router(
+    name text,
+    fallback_key text DEFAULT NULL,
+    strict boolean DEFAULT NULL,
+    partition_key_fn regprocedure DEFAULT NULL,
+    max_entities_per_shard bigint DEFAULT NULL,
+    max_bytes_per_shard bigint DEFAULT NULL,
+    min_entities_per_shard bigint DEFAULT NULL,
+    retry jsonb DEFAULT NULL,
+    enable_metrics boolean DEFAULT NULL,
+    track_access boolean DEFAULT NULL,
+    track_metadata boolean DEFAULT NULL
+) RETURNS void
+    LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'shard_alter_router';
+COMMENT ON FUNCTION shard.alter_router(text, text, boolean, regprocedure, bigint, bigint, bigint, jsonb, boolean,
+    boolean, boolean)
+    IS 'changes settings of a router that move no keys; null leaves one as it is, '''' or 0 takes it away';
+
+CREATE FUNCTION shard.drop_router(name text) RETURNS void
+    LANGUAGE c VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'shard_drop_router';
+COMMENT ON FUNCTION shard.drop_router(text) IS 'drops a router that has no sharded tables, and its empty shards';
+
+-- Asking a router.
+
+CREATE FUNCTION shard.route(router text, key text) RETURNS int
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'shard_route';
+COMMENT ON FUNCTION shard.route(text, text) IS 'index of the shard that a partition key belongs to';
+
+CREATE FUNCTION shard.shard_info(router text, key text,
+    OUT shard_index int, OUT shard_name text, OUT server text, OUT schema text)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'shard_info';
+COMMENT ON FUNCTION shard.shard_info(text, text) IS 'the shard that a partition key belongs to';
+
+CREATE FUNCTION shard.distribution(router text, sample_size int DEFAULT 100000,
+    OUT coefficient_of_variation float8, OUT min_share float8, OUT max_share float8,
+    OUT balance_score float8, OUT shares jsonb)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'shard_distribution';
+COMMENT ON FUNCTION shard.distribution(text, int)
+    IS 'how evenly a router spreads sample keys: shares of its shards; a balance_score of 1 is perfectly even';
+
+CREATE FUNCTION shard.extract_partition_key(router text, thing jsonb) RETURNS text
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'shard_extract_partition_key';
+COMMENT ON FUNCTION shard.extract_partition_key(text, jsonb)
+    IS 'the partition key of a thing by the router''s rules; parts of a composite key are joined by a colon';
+
+CREATE FUNCTION shard.assign(router text, thing jsonb) RETURNS int
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'shard_assign';
+COMMENT ON FUNCTION shard.assign(text, jsonb) IS 'index of the shard that a thing belongs to';
+
+CREATE FUNCTION _shard.key_position(router text, key text) RETURNS bigint
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'shard_key_position';
+COMMENT ON FUNCTION _shard.key_position(text, text)
+    IS 'shard: position of a key in hash space, the bits of an unsigned number';
+
+CREATE VIEW shard.routers AS
+    SELECT r.name, r.strategy, pg_catalog.cardinality(r.members) AS shard_count, r.partition_key,
+        r.hash_function, r.virtual_nodes, r.fallback_key, r.strict, r.partition_key_fn, r.key_type,
+        r.ranges, r.comparator, r.default_shard, r.shard_name_prefix, r.max_entities_per_shard,
+        r.max_bytes_per_shard, r.min_entities_per_shard, r.retry, r.enable_metrics, r.track_access,
+        r.track_metadata, r.next_members IS NOT NULL AS migrating, r.created_at
+    FROM _shard.router AS r;
+COMMENT ON VIEW shard.routers IS 'routers: named mappings from partition keys to shards';
+COMMENT ON COLUMN shard.routers.shard_count IS 'shards that the current map uses';
+COMMENT ON COLUMN shard.routers.migrating IS 'keys are on their way to another map';
+
+CREATE VIEW shard.shards AS
+    SELECT s.router, s.shard_index, s.shard_name, s.state, s.server, s.schema_name AS schema, s.weight
+    FROM _shard.shard AS s;
+COMMENT ON VIEW shard.shards IS 'shards of all routers';
+COMMENT ON COLUMN shard.shards.state IS 'active, joining or leaving';
+COMMENT ON COLUMN shard.shards.server IS 'foreign server that holds the shard; null for this server';
+COMMENT ON COLUMN shard.shards.weight IS 'share of keys on a ring, relative to the other shards';
+
+REVOKE ALL ON FUNCTION
+    shard.create_router(text, text, int, text[], text, boolean, regprocedure, regtype, jsonb, regprocedure, int, int,
+        text, text, bigint, bigint, bigint, jsonb, boolean, boolean, boolean),
+    shard.create_router(jsonb), shard.router_definition(text),
+    shard.alter_router(text, text, boolean, regprocedure, bigint, bigint, bigint, jsonb, boolean, boolean, boolean),
+    shard.drop_router(text), shard.route(text, text), shard.shard_info(text, text), shard.distribution(text, int),
+    shard.extract_partition_key(text, jsonb), shard.assign(text, jsonb), _shard.key_position(text, text)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    shard.create_router(text, text, int, text[], text, boolean, regprocedure, regtype, jsonb, regprocedure, int, int,
+        text, text, bigint, bigint, bigint, jsonb, boolean, boolean, boolean),
+    shard.create_router(jsonb), shard.router_definition(text),
+    shard.alter_router(text, text, boolean, regprocedure, bigint, bigint, bigint, jsonb, boolean, boolean, boolean),
+    shard.drop_router(text)
+    TO shard_admin;
+GRANT EXECUTE ON FUNCTION
+    shard.route(text, text), shard.shard_info(text, text), shard.distribution(text, int),
+    shard.extract_partition_key(text, jsonb), shard.assign(text, jsonb), _shard.key_position(text, text)
+    TO shard_reader, shard_admin;
+GRANT SELECT ON shard.routers, shard.shards TO shard_reader, shard_admin;
+GRANT SELECT, INSERT, UPDATE, DELETE ON _shard.router, _shard.shard, _shard.pin, _shard.sharded_table TO shard_admin;

@@ -288,11 +288,11 @@ RouterOfFunction(Oid function)
 }
 
 char *
-CatalogRouterNameOfFunction(Oid function)
+CatalogRouterNameOfFunction(Oid function, bool missing_ok)
 {
 	char	   *name = RouterOfFunction(function);
 
-	if (name == NULL)
+	if (name == NULL && !missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("function %u is not the hash function of a router", function),
@@ -378,8 +378,10 @@ OwnerRouter(HTAB **owners, Oid oid, char *(*resolve) (Oid))
 const Router *
 CatalogRouterForFunction(Oid function)
 {
-	RouterEntry *entry = OwnerRouter(&Functions, function, CatalogRouterNameOfFunction);
+	RouterEntry *entry = OwnerRouter(&Functions, function, RouterOfFunction);
 
+	if (unlikely(entry == NULL))
+		(void) CatalogRouterNameOfFunction(function, false);
 	return EntryRouter(entry);
 }
 

@@ -37,6 +37,7 @@ typedef struct Router
 	char	   *hash_name;
 	int			virtual_nodes;
 	List	   *partition_key;	/* of char * */
+	int			default_shard;
 	int			nshards;
 	RouterShard *shards;		/* every row of _shard.shard, by index */
 	int			nmembers;
@@ -121,8 +122,8 @@ extern const Router *CatalogRouterForParent(Oid parent);
  */
 extern const Router *CatalogRouterForFunction(Oid function);
 
-/* Name of that router, whether its row is there or not; ERROR if fn is none. */
-extern char *CatalogRouterNameOfFunction(Oid function);
+/* Name of that router, whether its row is there or not; NULL or ERROR if the function is none. */
+extern char *CatalogRouterNameOfFunction(Oid function, bool missing_ok);
 
 /* Text form of a key value as it is routed. */
 extern char *CatalogKeyText(Oid key_type, Datum value);

@@ -95,6 +95,8 @@ LoadRow(const char *name)
 		router->virtual_nodes =
 			DatumGetInt32(CatalogColumn(&scan, tuple, Anum_router_virtual_nodes, NULL));
 		router->partition_key = CatalogTextListColumn(&scan, tuple, Anum_router_partition_key);
+		router->default_shard =
+			DatumGetInt32(CatalogColumn(&scan, tuple, Anum_router_default_shard, NULL));
 		router->members = IntArrayColumn(&scan, tuple, Anum_router_members, &router->nmembers);
 		router->next_members =
 			IntArrayColumn(&scan, tuple, Anum_router_next_members, &router->nnext_members);

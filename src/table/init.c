@@ -4,11 +4,17 @@
  */
 #include "postgres.h"
 
+#include "table/drop_guard.h"
 #include "table/parts.h"
+#include "table/restore.h"
+#include "table/snapshot_guard.h"
 #include "table/table.h"
 
 void
 TableInit(void)
 {
 	OriginInit();
+	DropGuardInit();
+	RestoreInit();
+	SnapshotGuardInit();
 }

@@ -1,0 +1,21 @@
+/*
+ * router_ddl.h
+ *		What the files that define routers share.
+ */
+#ifndef SHARD_TABLE_ROUTER_DDL_H
+#define SHARD_TABLE_ROUTER_DDL_H
+
+#include "postgres.h"
+#include "utils/jsonb.h"
+
+/* ERROR unless retry is an object of the known settings. */
+extern void RouterCheckRetry(Jsonb *retry);
+
+/* Qualified text form of a function (jsonb) -> text; ERROR if it is another. */
+extern char *RouterKeyFunction(Oid function);
+
+/* SPI_execute_with_args with an error for a result that is not expected. */
+extern void RouterExecute(const char *command, int nargs, Oid *types, Datum *values,
+						  const char *nulls, int expected);
+
+#endif							/* SHARD_TABLE_ROUTER_DDL_H */
