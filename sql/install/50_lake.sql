@@ -1,1 +1,46 @@
--- lake
+-- The lake's catalog: the tables of an Iceberg JDBC catalog (V1), which other
+-- engines may use and change too, and the queue of files to be removed.
+
+CREATE TABLE @extschema@.iceberg_tables (
+    catalog_name varchar(255) NOT NULL,
+    table_namespace varchar(255) NOT NULL,
+    table_name varchar(255) NOT NULL,
+    metadata_location varchar(1000),
+    previous_metadata_location varchar(1000),
+    iceberg_type varchar(5),
+    PRIMARY KEY (catalog_name, table_namespace, table_name)
+);
+
+CREATE TABLE @extschema@.iceberg_namespace_properties (
+    catalog_name varchar(255) NOT NULL,
+    namespace varchar(255) NOT NULL,
+    property_key varchar(255) NOT NULL,
+    property_value varchar(1000),
+    PRIMARY KEY (catalog_name, namespace, property_key)
+);
+
+COMMENT ON TABLE @extschema@.iceberg_tables IS
+    'shard: where each lake table''s current metadata is (Iceberg JDBC catalog, V1)';
+COMMENT ON COLUMN @extschema@.iceberg_tables.catalog_name IS 'catalog; shard''s tables stand under ''lake''';
+COMMENT ON COLUMN @extschema@.iceberg_tables.table_namespace IS 'Iceberg namespace: the schema of the sharded table';
+COMMENT ON COLUMN @extschema@.iceberg_tables.table_name IS 'Iceberg table: the state table, or <name>_events';
+COMMENT ON COLUMN @extschema@.iceberg_tables.metadata_location IS 'current metadata file; changed by compare-and-swap only';
+COMMENT ON COLUMN @extschema@.iceberg_tables.previous_metadata_location IS 'the metadata file before';
+COMMENT ON COLUMN @extschema@.iceberg_tables.iceberg_type IS 'TABLE or VIEW; null counts as TABLE';
+COMMENT ON TABLE @extschema@.iceberg_namespace_properties IS
+    'shard: namespaces of the lake and their properties (Iceberg JDBC catalog, V1)';
+
+GRANT SELECT ON @extschema@.iceberg_tables, @extschema@.iceberg_namespace_properties
+    TO shard_admin, shard_reader;
+
+CREATE TABLE _shard.lake_trash (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    path text NOT NULL,
+    is_directory boolean NOT NULL,
+    owner text NOT NULL,                  -- server and data directory that may remove it
+    xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+    queued_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+
+COMMENT ON TABLE _shard.lake_trash IS
+    'shard: lake files to be removed as soon as no snapshot can see a pointer to them';

@@ -20,10 +20,15 @@
 typedef struct EngineConn EngineConn;
 typedef struct EngineResult EngineResult;
 
-/* The position-delete files that apply to one data file, in engine paths. */
+/*
+ * The position-delete files that apply to one data file.  data_file and
+ * delete_files are engine paths (the former is what shard_live() gets as
+ * filename); the rows of the delete files name the data file as data_path.
+ */
 typedef struct EngineDeletes
 {
 	const char *data_file;
+	const char *data_path;
 	int			ndelete_files;
 	const char **delete_files;
 } EngineDeletes;

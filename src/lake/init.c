@@ -4,9 +4,11 @@
  */
 #include "postgres.h"
 
+#include "lake/io/io.h"
 #include "lake/lake.h"
 
 void
 LakeInit(void)
 {
+	LakeIoInit();
 }

@@ -24,12 +24,18 @@ typedef struct LakeTable
 	char	   *namespace;		/* NULL when opened by metadata location */
 	char	   *name;
 	char	   *metadata_location;
-	IcebergMetadata *metadata;
+	const IcebergMetadata *metadata;	/* of the cache, pinned */
 } LakeTable;
 
 /* From iceberg_tables; NULL if missing_ok and not there, else ERROR 42P01. */
 extern LakeTable *LakeOpen(const char *namespace, const char *name, bool missing_ok);
 extern LakeTable *LakeOpenMetadata(const char *metadata_location);
+
+/*
+ * The lake table of a foreign table (its option table or metadata_location), or
+ * the state table of a sharded table; ERROR 42809 for anything else.
+ */
+extern LakeTable *LakeOpenRelation(Oid relation);
 
 /* Default warehouse directory, absolute, without a slash at its end. */
 extern char *LakeWarehouse(void);
@@ -54,7 +60,7 @@ typedef struct LakeScan
 {
 	LakeTable  *table;
 	int64		snapshot_id;	/* -1 = the table has none: no rows */
-	const IcebergSchema *schema;
+	const IcebergSchema *schema;	/* of the snapshot when one was asked for, else the current */
 	List	   *files;			/* of IcebergFile *, data files kept */
 	int			files_pruned;
 	int			ndeletes;
@@ -63,7 +69,11 @@ typedef struct LakeScan
 	int64		rows;			/* of the files kept, before deletes */
 } LakeScan;
 
-/* snapshot_id -1 = the current one. */
+/*
+ * snapshot_id -1 = the current one.  A scan is good for the query that planned
+ * it: a plan that is kept must plan the scan again for each execution, since
+ * files are removed when no snapshot can see them any more.
+ */
 extern LakeScan *LakeScanPlan(LakeTable *table, int64 snapshot_id,
 							  const LakeCondition *conditions, int nconditions);
 
@@ -101,11 +111,30 @@ typedef struct LakeChange
  */
 extern LakeTable *LakeCommit(LakeTable *table, const LakeChange *change);
 
-/* Remove from the catalog; files are queued for deletion after commit. */
+/*
+ * Remove from the catalog (nothing happens if it is not there); its files are
+ * queued for deletion after commit.
+ */
 extern void LakeDrop(const char *namespace, const char *name);
 
-/* A new file name below the table's data directory, absolute; directory made. */
+/*
+ * Remove the files that were queued and that no snapshot of this database can
+ * see a pointer to any more.  To be called now and then, in a transaction of its
+ * own.  Returns how many entries of the queue were done.
+ */
+extern int	LakeEmptyTrash(void);
+
+/*
+ * A new file name below the table's data directory, absolute; directory made.
+ * The suffix is added to the unique name: ".parquet", "-deletes.parquet".
+ */
 extern char *LakeNewDataFile(const LakeTable *table, const char *suffix);
+
+/*
+ * Have a file removed should the current transaction abort; it need not exist
+ * yet.  LakeNewDataFile() does it by itself.
+ */
+extern void LakeRemoveOnAbort(const char *path);
 
 /* fsync a file that the engine wrote, and its directory; ERROR if it cannot. */
 extern void LakeSyncFile(const char *path);

@@ -30,11 +30,19 @@ typedef struct IcebergField
 	char	   *initial_default_json;	/* or NULL */
 } IcebergField;
 
+/*
+ * The json member of this and the following structs is the element as it was
+ * read (a jansson object that belongs to the metadata's document); a writer
+ * copies it out unchanged.  NULL for an element that is new.
+ */
 typedef struct IcebergSchema
 {
 	int			schema_id;
 	int			nfields;
 	IcebergField *fields;
+	int			nidentifiers;	/* identifier-field-ids */
+	int		   *identifiers;
+	void	   *json;
 } IcebergSchema;
 
 typedef struct IcebergPartitionField
@@ -50,7 +58,17 @@ typedef struct IcebergSpec
 	int			spec_id;
 	int			nfields;
 	IcebergPartitionField *fields;
+	void	   *json;
 } IcebergSpec;
+
+/* Ascending identity order with nulls last, which is all that we write. */
+typedef struct IcebergSortOrder
+{
+	int			order_id;		/* 0 = unsorted */
+	int			nfields;
+	int		   *source_ids;
+	void	   *json;
+} IcebergSortOrder;
 
 typedef struct IcebergKeyValue
 {
@@ -68,7 +86,27 @@ typedef struct IcebergSnapshot
 	char	   *manifest_list;
 	int			nsummary;
 	IcebergKeyValue *summary;	/* "operation" among them */
+	void	   *json;
 } IcebergSnapshot;
+
+/* A branch or tag. */
+typedef struct IcebergRef
+{
+	char	   *name;
+	int64		snapshot_id;
+} IcebergRef;
+
+typedef struct IcebergSnapshotLog
+{
+	int64		timestamp_ms;
+	int64		snapshot_id;
+} IcebergSnapshotLog;
+
+typedef struct IcebergMetadataLog
+{
+	int64		timestamp_ms;
+	char	   *metadata_file;
+} IcebergMetadataLog;
 
 typedef struct IcebergMetadata
 {
@@ -85,11 +123,20 @@ typedef struct IcebergMetadata
 	int			last_partition_id;
 	int			nspecs;
 	IcebergSpec *specs;
+	int			default_sort_order_id;
+	int			nsort_orders;
+	IcebergSortOrder *sort_orders;
 	int64		current_snapshot_id;	/* -1 = none */
 	int			nsnapshots;
 	IcebergSnapshot *snapshots;
 	int			nproperties;
 	IcebergKeyValue *properties;
+	int			nrefs;			/* "main" is current_snapshot_id and not counted here */
+	IcebergRef *refs;
+	int			nsnapshot_log;
+	IcebergSnapshotLog *snapshot_log;
+	int			nmetadata_log;
+	IcebergMetadataLog *metadata_log;
 	void	   *json;			/* the whole document (jansson), kept so that what we do not
 								 * know survives a rewrite; freed with the memory context */
 } IcebergMetadata;
@@ -113,26 +160,48 @@ typedef struct IcebergColumnStats
 	IcebergBytes upper;
 } IcebergColumnStats;
 
+/* One value of a file's partition struct. */
+typedef struct IcebergPartitionValue
+{
+	int			field_id;		/* the partition field's, >= 1000 */
+	IcebergBytes value;			/* single-value serialization; data NULL = null */
+} IcebergPartitionValue;
+
 typedef struct IcebergFile
 {
 	IcebergContent content;
 	char	   *path;
 	char	   *format;			/* PARQUET, ... */
 	int			spec_id;
-	IcebergBytes partition;		/* the partition struct, Avro-encoded as read; empty if none */
+	int			npartition;
+	IcebergPartitionValue *partition;	/* by field_id, ascending */
 	int64		record_count;
 	int64		file_size;
 	int			nstats;
 	IcebergColumnStats *stats;	/* by field_id, ascending */
+	int			nsplit_offsets;
+	int64	   *split_offsets;
+	IcebergBytes key_metadata;
 	int			nequality_ids;
 	int		   *equality_ids;
 	int			sort_order_id;	/* -1 = null */
 	char	   *referenced_data_file;	/* or NULL */
+	int64		content_offset; /* deletion vectors (v3); -1 = null */
+	int64		content_size;
 	int64		snapshot_id;	/* -1 = inherited */
 	int64		sequence_number;	/* -1 = inherited */
 	int64		file_sequence_number;
 	int			status;			/* 0 existing, 1 added, 2 deleted */
 } IcebergFile;
+
+/* What a manifest list says of one partition field over a manifest. */
+typedef struct IcebergPartitionSummary
+{
+	bool		contains_null;
+	int			contains_nan;	/* -1 = unknown */
+	IcebergBytes lower;
+	IcebergBytes upper;
+} IcebergPartitionSummary;
 
 typedef struct IcebergManifest
 {
@@ -140,6 +209,9 @@ typedef struct IcebergManifest
 	int64		length;
 	int			spec_id;
 	int			content;		/* 0 data, 1 deletes */
+	int			npartitions;	/* one for each field of the spec, or 0 */
+	IcebergPartitionSummary *partitions;
+	IcebergBytes key_metadata;
 	int64		sequence_number;
 	int64		min_sequence_number;
 	int64		added_snapshot_id;
@@ -154,23 +226,46 @@ typedef struct IcebergManifest
 extern IcebergMetadata *IcebergParseMetadata(const char *text, size_t len);	/* plain or gzip */
 extern char *IcebergWriteMetadata(const IcebergMetadata *metadata, size_t *len);
 
+/* Schema as JSON; the fields of a spec as JSON. */
+extern char *IcebergSchemaText(const IcebergSchema *schema);
+extern char *IcebergSpecText(const IcebergSpec *spec);
+
 extern int	IcebergReadManifestList(const char *data, size_t len, int format_version,
 									IcebergManifest **manifests);
 extern char *IcebergWriteManifestList(const IcebergManifest *manifests, int n,
 									  int64 snapshot_id, int64 parent_id, int64 sequence_number,
 									  size_t *len);
 
+/*
+ * Entries of a manifest, with what they inherit from its entry in the manifest
+ * list filled in.
+ */
 extern int	IcebergReadManifest(const char *data, size_t len, const IcebergMetadata *metadata,
 								const IcebergManifest *manifest, IcebergFile **files);
-extern char *IcebergWriteManifest(const IcebergFile *files, int n, const IcebergMetadata *metadata,
+/*
+ * A manifest's bytes (v2).  Entries whose sequence_number is -1 must have
+ * status added; they inherit it.
+ */
+extern char *IcebergWriteManifest(const IcebergFile *const *files, int n, const IcebergMetadata *metadata,
 								  const IcebergSchema *schema, const IcebergSpec *spec,
 								  int content, size_t *len);
 
 extern const IcebergSchema *IcebergCurrentSchema(const IcebergMetadata *metadata);
+extern const IcebergSchema *IcebergSchemaById(const IcebergMetadata *metadata, int id); /* NULL */
 extern const IcebergSnapshot *IcebergSnapshotById(const IcebergMetadata *metadata, int64 id);	/* NULL */
 extern const IcebergField *IcebergFieldById(const IcebergSchema *schema, int id);	/* NULL */
 extern const IcebergField *IcebergFieldByName(const IcebergSchema *schema, const char *name);	/* NULL */
 extern const IcebergColumnStats *IcebergStatsOf(const IcebergFile *file, int field_id); /* NULL */
+
+extern const IcebergSpec *IcebergSpecById(const IcebergMetadata *metadata, int id); /* NULL */
+extern const char *IcebergProperty(const IcebergMetadata *metadata, const char *key);	/* NULL */
+extern const char *IcebergSummaryValue(const IcebergSnapshot *snapshot, const char *key);	/* NULL */
+
+/* Are the bytes a value of the type at all (length, mainly)? */
+extern bool IcebergBytesValid(LakeType type, IcebergBytes bytes);
+
+/* A float or double that is NaN? */
+extern bool IcebergBytesNaN(LakeType type, IcebergBytes bytes);
 
 /* Compare two single-value serializations of a type: <0, 0, >0. */
 extern int	IcebergCompareBytes(LakeType type, IcebergBytes a, IcebergBytes b);

@@ -1,0 +1,275 @@
+/*
+ * cache.c
+ *		Parsed metadata files, manifest lists and manifests of this backend.
+ *
+ * The files never change once written, so a path is a sufficient key.  Each
+ * entry owns a memory context below the cache's.  What a caller gets is pinned
+ * to the memory context that is current at the call: the pin goes with the
+ * context, and only entries without pins are evicted, the least recently used
+ * first, when all together take more than CACHE_LIMIT.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "lake/internal.h"
+#include "lake/io/io.h"
+#include "lib/ilist.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#define CACHE_LIMIT ((Size) 64 * 1024 * 1024)
+
+typedef struct CacheEntry
+{
+	dlist_node	link;			/* in lru, most recent first */
+	char	   *path;
+	MemoryContext context;
+	Size		size;
+	int			pins;
+	IcebergMetadata *metadata;
+	IcebergManifest *manifests;
+	IcebergFile *files;
+	int			n;				/* of manifests or files */
+} CacheEntry;
+
+typedef struct CacheSlot
+{
+	char	   *path;			/* key; the entry's own copy */
+	CacheEntry *entry;
+} CacheSlot;
+
+static MemoryContext CacheContext = NULL;
+static HTAB *cache = NULL;
+static dlist_head lru;
+static Size cache_size = 0;
+
+static uint32
+PathHash(const void *key, Size keysize)
+{
+	const char *path = *(char *const *) key;
+
+	return hash_bytes((const unsigned char *) path, (int) strlen(path));
+}
+
+static int
+PathMatch(const void *a, const void *b, Size keysize)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+static void
+CacheInit(void)
+{
+	HASHCTL		ctl = {0};
+
+	if (cache != NULL)
+		return;
+	if (CacheContext == NULL)
+		CacheContext = AllocSetContextCreate(TopMemoryContext, "shard lake cache",
+											 ALLOCSET_DEFAULT_SIZES);
+	ctl.keysize = sizeof(char *);
+	ctl.entrysize = sizeof(CacheSlot);
+	ctl.hash = PathHash;
+	ctl.match = PathMatch;
+	ctl.hcxt = CacheContext;
+	dlist_init(&lru);
+	cache = hash_create("shard lake cache", 256, &ctl,
+						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+}
+
+static void
+Evict(CacheEntry *entry)
+{
+	hash_search(cache, &entry->path, HASH_REMOVE, NULL);
+	dlist_delete(&entry->link);
+	cache_size -= entry->size;
+	MemoryContextDelete(entry->context);	/* the entry itself lives in it */
+}
+
+static void
+EvictSurplus(void)
+{
+	dlist_node *node;
+
+	if (cache_size <= CACHE_LIMIT)
+		return;
+	node = dlist_is_empty(&lru) ? NULL : dlist_tail_node(&lru);
+	while (node != NULL && cache_size > CACHE_LIMIT)
+	{
+		CacheEntry *entry = dlist_container(CacheEntry, link, node);
+
+		node = dlist_has_prev(&lru, node) ? dlist_prev_node(&lru, node) : NULL;
+		if (entry->pins == 0)
+			Evict(entry);
+	}
+}
+
+static void
+Unpin(void *arg)
+{
+	((CacheEntry *) arg)->pins--;
+}
+
+static void
+Pin(CacheEntry *entry)
+{
+	MemoryContextCallback *callback = palloc(sizeof(MemoryContextCallback));
+
+	callback->func = Unpin;
+	callback->arg = entry;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	entry->pins++;
+	dlist_move_head(&lru, &entry->link);
+}
+
+static CacheEntry *
+Find(const char *path)
+{
+	CacheSlot  *slot;
+
+	CacheInit();
+	slot = hash_search(cache, &path, HASH_FIND, NULL);
+	return slot == NULL ? NULL : slot->entry;
+}
+
+/*
+ * A new entry whose context is the current one's child until Keep(): an error
+ * while it is filled frees it.
+ */
+static CacheEntry *
+NewEntry(const char *path)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "shard lake file",
+												  ALLOCSET_DEFAULT_SIZES);
+	CacheEntry *entry = MemoryContextAllocZero(context, sizeof(CacheEntry));
+
+	entry->context = context;
+	entry->path = MemoryContextStrdup(context, path);
+	return entry;
+}
+
+static void
+Keep(CacheEntry *entry, Size outside)
+{
+	CacheSlot  *slot = hash_search(cache, &entry->path, HASH_ENTER, NULL);
+
+	slot->path = entry->path;
+	slot->entry = entry;
+	MemoryContextSetParent(entry->context, CacheContext);
+	entry->size = MemoryContextMemAllocated(entry->context, true) + outside;
+	cache_size += entry->size;
+	dlist_push_head(&lru, &entry->link);
+	Pin(entry);
+	EvictSurplus();
+}
+
+static CacheEntry *
+AddMetadata(const char *location, const char *text, size_t len)
+{
+	CacheEntry *entry = NewEntry(location);
+	MemoryContext old = MemoryContextSwitchTo(entry->context);
+
+	entry->metadata = IcebergParseMetadata(text, len);
+	MemoryContextSwitchTo(old);
+	Keep(entry, 4 * len);		/* a guess at the document's size in jansson's hands */
+	return entry;
+}
+
+const IcebergMetadata *
+LakeCachedMetadata(const char *location)
+{
+	CacheEntry *entry;
+
+	LakeCheckAccess(location);
+	entry = Find(location);
+	if (entry == NULL)
+	{
+		size_t		len;
+		char	   *text = LakeReadFile(location, &len);
+
+		entry = AddMetadata(location, text, len);
+		pfree(text);
+	}
+	else
+		Pin(entry);
+	if (entry->metadata == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("lake file \"%s\" is not a metadata file", location)));
+	return entry->metadata;
+}
+
+/*
+ * Take in a metadata file that was just written, for the next to open it.
+ */
+void
+LakeCacheMetadata(const char *location, const char *text, size_t len)
+{
+	if (Find(location) == NULL)
+		AddMetadata(location, text, len);
+}
+
+const IcebergManifest *
+LakeCachedManifestList(const char *path, int format_version, int *n)
+{
+	CacheEntry *entry;
+
+	LakeCheckAccess(path);
+	entry = Find(path);
+	if (entry == NULL)
+	{
+		MemoryContext old;
+		size_t		len;
+		char	   *data;
+
+		entry = NewEntry(path);
+		old = MemoryContextSwitchTo(entry->context);
+		data = LakeReadFile(path, &len);
+		entry->n = IcebergReadManifestList(data, len, format_version, &entry->manifests);
+		MemoryContextSwitchTo(old);
+		Keep(entry, 0);
+	}
+	else
+		Pin(entry);
+	if (entry->manifests == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("lake file \"%s\" is not a manifest list", path)));
+	*n = entry->n;
+	return entry->manifests;
+}
+
+const IcebergFile *
+LakeCachedManifest(const IcebergMetadata *metadata, const IcebergManifest *manifest, int *n)
+{
+	CacheEntry *entry;
+
+	LakeCheckAccess(manifest->path);
+	entry = Find(manifest->path);
+	if (entry == NULL)
+	{
+		MemoryContext old;
+		size_t		len;
+		char	   *data;
+
+		entry = NewEntry(manifest->path);
+		old = MemoryContextSwitchTo(entry->context);
+		data = LakeReadFile(manifest->path, &len);
+		if (manifest->length > 0 && len != (size_t) manifest->length)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("manifest \"%s\" has %zu bytes instead of %lld",
+							manifest->path, len, (long long) manifest->length)));
+		entry->n = IcebergReadManifest(data, len, metadata, manifest, &entry->files);
+		MemoryContextSwitchTo(old);
+		Keep(entry, 0);
+	}
+	else
+		Pin(entry);
+	if (entry->files == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("lake file \"%s\" is not a manifest", manifest->path)));
+	*n = entry->n;
+	return entry->files;
+}

@@ -1,0 +1,733 @@
+/*
+ * commit.c
+ *		A new snapshot of a lake table.
+ *
+ * Order of durability: manifests, manifest list, metadata file, their
+ * directory; only then the pointer in iceberg_tables moves, in the caller's
+ * transaction.  Whatever was written is removed again if that transaction
+ * aborts or somebody else's commit came first.
+ *
+ * Manifests of the parent snapshot are carried over as they are.  One is
+ * written anew only if a file in it is removed, and many small ones are merged,
+ * so that the cost of a commit follows what it changes.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "lake/internal.h"
+#include "lake/io/io.h"
+#include "lake/registry/registry.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+/* Manifests beyond this size are not merged again. */
+#define MERGE_TARGET_BYTES (8 * 1024 * 1024)
+#define MERGE_MIN_COUNT 100
+#define PREVIOUS_VERSIONS_MAX 100
+
+/* Files and rows that a commit adds or removes, or that a table has. */
+typedef struct Totals
+{
+	int64		files[3];		/* by IcebergContent */
+	int64		rows[3];
+	int64		bytes;
+} Totals;
+
+typedef struct Commit
+{
+	LakeTable  *table;
+	const LakeChange *change;
+	const IcebergMetadata *base;
+	IcebergMetadata next;		/* shallow copy of base, then changed */
+	const IcebergSchema *schema;	/* current after this commit */
+	char	   *directory;
+	char	   *uuid;
+	int			nwritten;		/* manifests so far, for their names */
+	int64		snapshot_id;
+	int64		sequence_number;
+	int64		now_ms;
+	List	   *manifests;		/* of IcebergManifest *: the new snapshot's */
+	List	   *paths;			/* written, to be removed after a lost race */
+	HTAB	   *removed;		/* paths to be removed and not found yet; NULL = none */
+	Totals		added;
+	Totals		deleted;
+	Totals		before;
+} Commit;
+
+/* ---- settings ---- */
+
+static int64
+PropertyInt(const IcebergMetadata *metadata, const char *key, int64 otherwise)
+{
+	const char *text = IcebergProperty(metadata, key);
+	char	   *end;
+	int64		value;
+
+	if (text == NULL)
+		return otherwise;
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	return errno != 0 || end == text || *end != '\0' || value < 0 ? otherwise : value;
+}
+
+static bool
+PropertyIsTrue(const IcebergMetadata *metadata, const char *key)
+{
+	const char *text = IcebergProperty(metadata, key);
+
+	return text != NULL && pg_strcasecmp(text, "true") == 0;
+}
+
+/* ---- the set of removed files ---- */
+
+static uint32
+PathHash(const void *key, Size keysize)
+{
+	const char *path = *(char *const *) key;
+
+	return hash_bytes((const unsigned char *) path, (int) strlen(path));
+}
+
+static int
+PathMatch(const void *a, const void *b, Size keysize)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+HTAB *
+LakePathSet(void)
+{
+	HASHCTL		ctl = {0};
+
+	ctl.keysize = sizeof(char *);
+	ctl.entrysize = sizeof(char *);
+	ctl.hash = PathHash;
+	ctl.match = PathMatch;
+	ctl.hcxt = CurrentMemoryContext;
+	return hash_create("shard lake paths", 256, &ctl,
+					   HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+}
+
+static void
+CollectRemoved(Commit *commit)
+{
+	ListCell   *lc;
+
+	if (commit->change->removed == NIL)
+		return;
+	commit->removed = LakePathSet();
+	foreach(lc, commit->change->removed)
+	{
+		char	   *path = (char *) lfirst(lc);
+
+		hash_search(commit->removed, &path, HASH_ENTER, NULL);
+	}
+}
+
+/* Is the file to be removed?  If so, it is found now. */
+static bool
+TakeRemoved(Commit *commit, const IcebergFile *file)
+{
+	bool		found;
+
+	if (commit->change->remove_all)
+		return true;
+	if (commit->removed == NULL)
+		return false;
+	hash_search(commit->removed, &file->path, HASH_REMOVE, &found);
+	return found;
+}
+
+static bool
+IsRemoved(const Commit *commit, const IcebergFile *file)
+{
+	bool		found = false;
+
+	if (commit->change->remove_all)
+		return true;
+	if (commit->removed != NULL)
+		hash_search(commit->removed, &file->path, HASH_FIND, &found);
+	return found;
+}
+
+/* ---- manifests ---- */
+
+static void
+CountFile(Totals *totals, const IcebergFile *file)
+{
+	totals->files[file->content]++;
+	totals->rows[file->content] += file->record_count;
+	totals->bytes += file->file_size;
+}
+
+static void
+DescribeEntries(IcebergManifest *manifest, IcebergFile *const *files, int n, int64 new_sequence)
+{
+	manifest->min_sequence_number = new_sequence;
+	for (int i = 0; i < n; i++)
+	{
+		int64		rows = files[i]->record_count;
+
+		if (files[i]->status == 2)
+		{
+			manifest->deleted_files++;
+			manifest->deleted_rows += rows;
+			continue;
+		}
+		if (files[i]->status == 1)
+		{
+			manifest->added_files++;
+			manifest->added_rows += rows;
+		}
+		else
+		{
+			manifest->existing_files++;
+			manifest->existing_rows += rows;
+		}
+		if (files[i]->sequence_number != -1)
+			manifest->min_sequence_number = Min(manifest->min_sequence_number,
+												files[i]->sequence_number);
+	}
+}
+
+static void
+WriteCommitFile(Commit *commit, const char *path, const char *data, size_t len)
+{
+	commit->paths = lappend(commit->paths, (void *) path);
+	LakeWriteFile(path, data, len);
+}
+
+static void
+WriteManifest(Commit *commit, IcebergFile *const *files, int n, int spec_id, int content)
+{
+	const IcebergSpec *spec = IcebergSpecById(commit->base, spec_id);
+	IcebergManifest *manifest = palloc0(sizeof(IcebergManifest));
+	char	   *data;
+	size_t		len;
+
+	if (spec == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("lake table has no partition spec %d", spec_id)));
+	data = IcebergWriteManifest((const IcebergFile *const *) files, n, &commit->next,
+								commit->schema, spec, content, &len);
+	manifest->path = psprintf("%s/%s-m%d.avro", commit->directory, commit->uuid, commit->nwritten++);
+	manifest->length = (int64) len;
+	manifest->spec_id = spec_id;
+	manifest->content = content;
+	manifest->sequence_number = commit->sequence_number;
+	manifest->added_snapshot_id = commit->snapshot_id;
+	DescribeEntries(manifest, files, n, commit->sequence_number);
+	WriteCommitFile(commit, manifest->path, data, len);
+	commit->manifests = lappend(commit->manifests, manifest);
+	pfree(data);
+}
+
+/* A copy of a live entry, as existing or deleted. */
+static IcebergFile *
+EntryWithStatus(const IcebergFile *file, int status, int64 snapshot_id)
+{
+	IcebergFile *copy = palloc(sizeof(IcebergFile));
+
+	*copy = *file;
+	copy->status = status;
+	copy->snapshot_id = snapshot_id;
+	return copy;
+}
+
+static bool
+HoldsRemoved(const Commit *commit, const IcebergFile *files, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (files[i].status != 2 && IsRemoved(commit, &files[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Carry a manifest of the parent snapshot over: as it is, or without the files
+ * that are removed.
+ */
+static void
+CarryOver(Commit *commit, const IcebergManifest *manifest)
+{
+	bool		removes = commit->change->remove_all ||
+		(commit->removed != NULL && hash_get_num_entries(commit->removed) > 0);
+	const IcebergFile *files;
+	IcebergFile **entries;
+	int			nfiles;
+	int			n = 0;
+
+	if (manifest->added_files == 0 && manifest->existing_files == 0)
+		return;					/* only tells of earlier deletions */
+	if (removes)
+		files = LakeCachedManifest(commit->base, manifest, &nfiles);
+	if (!removes || !HoldsRemoved(commit, files, nfiles))
+	{
+		commit->manifests = lappend(commit->manifests, (void *) manifest);
+		return;
+	}
+	entries = palloc(sizeof(IcebergFile *) * nfiles);
+	for (int i = 0; i < nfiles; i++)
+	{
+		if (files[i].status == 2)
+			continue;
+		if (TakeRemoved(commit, &files[i]))
+		{
+			CountFile(&commit->deleted, &files[i]);
+			entries[n++] = EntryWithStatus(&files[i], 2, commit->snapshot_id);
+		}
+		else
+			entries[n++] = EntryWithStatus(&files[i], 0, files[i].snapshot_id);
+	}
+	WriteManifest(commit, entries, n, manifest->spec_id, manifest->content);
+}
+
+/* Worth merging: small, and not the one that tells what this snapshot deletes. */
+static bool
+IsSmall(const Commit *commit, const IcebergManifest *manifest)
+{
+	return manifest->length < MERGE_TARGET_BYTES &&
+		manifest->added_snapshot_id != commit->snapshot_id;
+}
+
+static bool
+SameKind(const IcebergManifest *a, const IcebergManifest *b)
+{
+	return a->spec_id == b->spec_id && a->content == b->content;
+}
+
+/* Write the live entries of the manifests of a list as one manifest. */
+static void
+MergeManifests(Commit *commit, const List *manifests)
+{
+	const IcebergManifest *first = (const IcebergManifest *) linitial(manifests);
+	IcebergFile **entries = palloc(sizeof(IcebergFile *) * 64);
+	int			allocated = 64;
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, manifests)
+	{
+		int			nfiles;
+		const IcebergFile *files = LakeCachedManifest(commit->base, lfirst(lc), &nfiles);
+
+		for (int i = 0; i < nfiles; i++)
+		{
+			if (files[i].status == 2)
+				continue;
+			if (n == allocated)
+			{
+				allocated *= 2;
+				entries = repalloc_huge(entries, sizeof(IcebergFile *) * allocated);
+			}
+			entries[n++] = EntryWithStatus(&files[i], 0, files[i].snapshot_id);
+		}
+	}
+	WriteManifest(commit, entries, n, first->spec_id, first->content);
+}
+
+/* The small manifests of a list that are of the same kind as the given one. */
+static List *
+SmallOfKind(const Commit *commit, const List *manifests, const IcebergManifest *kind)
+{
+	List	   *small = NIL;
+	ListCell   *lc;
+
+	foreach(lc, manifests)
+		if (IsSmall(commit, lfirst(lc)) && SameKind(lfirst(lc), kind))
+			small = lappend(small, lfirst(lc));
+	return small;
+}
+
+/*
+ * Where there are many small manifests of one kind, make one of them.
+ */
+static void
+MergeSmallManifests(Commit *commit)
+{
+	int64		min_count = Max(2, PropertyInt(commit->base, "commit.manifest.min-count-to-merge",
+											   MERGE_MIN_COUNT));
+	List	   *rest = commit->manifests;
+
+	if (list_length(rest) < min_count)
+		return;
+	commit->manifests = NIL;
+	while (rest != NIL)
+	{
+		List	   *small = SmallOfKind(commit, rest, (IcebergManifest *) linitial(rest));
+
+		if (list_length(small) >= min_count)
+		{
+			MergeManifests(commit, small);
+			rest = list_difference_ptr(rest, small);
+		}
+		else
+		{
+			commit->manifests = lappend(commit->manifests, linitial(rest));
+			rest = list_delete_first(rest);
+		}
+	}
+}
+
+/* ---- added files ---- */
+
+/* The spec for files without partition values: one without fields. */
+static int
+UnpartitionedSpec(const IcebergMetadata *metadata)
+{
+	for (int i = 0; i < metadata->nspecs; i++)
+		if (metadata->specs[i].nfields == 0)
+			return metadata->specs[i].spec_id;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot write to a lake table that always was partitioned")));
+}
+
+static void
+WriteAdded(Commit *commit, bool deletes)
+{
+	int			nadded = list_length(commit->change->added);
+	IcebergFile **entries = palloc(sizeof(IcebergFile *) * (nadded + 1));
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, commit->change->added)
+	{
+		IcebergFile *file = (IcebergFile *) lfirst(lc);
+
+		if ((file->content != ICEBERG_DATA) != deletes)
+			continue;
+		entries[n] = EntryWithStatus(file, 1, commit->snapshot_id);
+		entries[n]->sequence_number = -1;
+		entries[n]->file_sequence_number = -1;
+		CountFile(&commit->added, file);
+		n++;
+	}
+	if (n > 0)
+		WriteManifest(commit, entries, n, UnpartitionedSpec(commit->base), deletes ? 1 : 0);
+}
+
+/* ---- snapshot ---- */
+
+static void
+CountAll(Commit *commit, const IcebergManifest *manifests, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		int			nfiles;
+		const IcebergFile *files = LakeCachedManifest(commit->base, &manifests[i], &nfiles);
+
+		for (int j = 0; j < nfiles; j++)
+			if (files[j].status != 2)
+				CountFile(&commit->before, &files[j]);
+	}
+}
+
+static bool
+SummaryTotal(const IcebergSnapshot *snapshot, const char *key, int64 *value)
+{
+	const char *text = IcebergSummaryValue(snapshot, key);
+
+	if (text == NULL)
+		return false;
+	*value = strtoll(text, NULL, 10);
+	return true;
+}
+
+/* What the table holds before this commit: from the parent's summary, or counted. */
+static void
+CountBefore(Commit *commit, const IcebergSnapshot *parent, const IcebergManifest *manifests, int n)
+{
+	Totals	   *before = &commit->before;
+	int64		deletes;
+
+	if (parent == NULL)
+		return;
+	if (SummaryTotal(parent, "total-data-files", &before->files[ICEBERG_DATA]) &&
+		SummaryTotal(parent, "total-records", &before->rows[ICEBERG_DATA]) &&
+		SummaryTotal(parent, "total-files-size", &before->bytes) &&
+		SummaryTotal(parent, "total-delete-files", &deletes) &&
+		SummaryTotal(parent, "total-position-deletes", &before->rows[ICEBERG_POSITION_DELETES]) &&
+		SummaryTotal(parent, "total-equality-deletes", &before->rows[ICEBERG_EQUALITY_DELETES]))
+	{
+		before->files[ICEBERG_POSITION_DELETES] = deletes;
+		return;
+	}
+	memset(before, 0, sizeof(*before));
+	CountAll(commit, manifests, n);
+}
+
+typedef struct Summary
+{
+	IcebergKeyValue *entries;
+	int			n;
+	int			allocated;
+} Summary;
+
+static void
+PutSummary(Summary *summary, const char *key, char *value)
+{
+	if (summary->n == summary->allocated)
+	{
+		summary->allocated *= 2;
+		summary->entries = repalloc(summary->entries, sizeof(IcebergKeyValue) * summary->allocated);
+	}
+	summary->entries[summary->n].key = pstrdup(key);
+	summary->entries[summary->n++].value = value;
+}
+
+static void
+PutCount(Summary *summary, const char *key, int64 value)
+{
+	if (value != 0)
+		PutSummary(summary, key, psprintf(INT64_FORMAT, value));
+}
+
+static void
+PutTotal(Summary *summary, const char *key, int64 value)
+{
+	PutSummary(summary, key, psprintf(INT64_FORMAT, Max(value, 0)));
+}
+
+static int64
+DeleteFiles(const Totals *totals)
+{
+	return totals->files[ICEBERG_POSITION_DELETES] + totals->files[ICEBERG_EQUALITY_DELETES];
+}
+
+static void
+BuildSummary(const Commit *commit, IcebergSnapshot *snapshot)
+{
+	const Totals *added = &commit->added;
+	const Totals *deleted = &commit->deleted;
+	const Totals *before = &commit->before;
+	Summary		summary = {palloc(sizeof(IcebergKeyValue) * 32), 0, 32};
+
+	PutSummary(&summary, "operation", pstrdup(commit->change->operation));
+	for (int i = 0; i < commit->change->nsummary; i++)
+		PutSummary(&summary, commit->change->summary[i].key, commit->change->summary[i].value);
+	PutCount(&summary, "added-data-files", added->files[ICEBERG_DATA]);
+	PutCount(&summary, "added-records", added->rows[ICEBERG_DATA]);
+	PutCount(&summary, "added-delete-files", DeleteFiles(added));
+	PutCount(&summary, "added-position-delete-files", added->files[ICEBERG_POSITION_DELETES]);
+	PutCount(&summary, "added-position-deletes", added->rows[ICEBERG_POSITION_DELETES]);
+	PutCount(&summary, "added-files-size", added->bytes);
+	PutCount(&summary, "deleted-data-files", deleted->files[ICEBERG_DATA]);
+	PutCount(&summary, "deleted-records", deleted->rows[ICEBERG_DATA]);
+	PutCount(&summary, "removed-delete-files", DeleteFiles(deleted));
+	PutCount(&summary, "removed-position-delete-files", deleted->files[ICEBERG_POSITION_DELETES]);
+	PutCount(&summary, "removed-position-deletes", deleted->rows[ICEBERG_POSITION_DELETES]);
+	PutCount(&summary, "removed-equality-deletes", deleted->rows[ICEBERG_EQUALITY_DELETES]);
+	PutCount(&summary, "removed-files-size", deleted->bytes);
+	PutSummary(&summary, "changed-partition-count", "1");
+	PutTotal(&summary, "total-records",
+			 before->rows[0] + added->rows[0] - deleted->rows[0]);
+	PutTotal(&summary, "total-files-size", before->bytes + added->bytes - deleted->bytes);
+	PutTotal(&summary, "total-data-files",
+			 before->files[0] + added->files[0] - deleted->files[0]);
+	PutTotal(&summary, "total-delete-files",
+			 DeleteFiles(before) + DeleteFiles(added) - DeleteFiles(deleted));
+	PutTotal(&summary, "total-position-deletes",
+			 before->rows[1] + added->rows[1] - deleted->rows[1]);
+	PutTotal(&summary, "total-equality-deletes",
+			 before->rows[2] + added->rows[2] - deleted->rows[2]);
+	snapshot->summary = summary.entries;
+	snapshot->nsummary = summary.n;
+}
+
+static int64
+NewSnapshotId(const IcebergMetadata *metadata)
+{
+	uint64		id;
+
+	do
+	{
+		if (!pg_strong_random(&id, sizeof(id)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values")));
+		id &= PG_INT64_MAX;
+	} while (id == 0 || IcebergSnapshotById(metadata, (int64) id) != NULL);
+	return (int64) id;
+}
+
+static char *
+WriteManifestList(Commit *commit, int64 parent_id)
+{
+	int			n = list_length(commit->manifests);
+	IcebergManifest *manifests = palloc(sizeof(IcebergManifest) * (n + 1));
+	char	   *path = psprintf("%s/snap-" INT64_FORMAT "-1-%s.avro", commit->directory,
+								commit->snapshot_id, commit->uuid);
+	char	   *data;
+	size_t		len;
+	ListCell   *lc;
+
+	foreach(lc, commit->manifests)
+		manifests[foreach_current_index(lc)] = *(IcebergManifest *) lfirst(lc);
+	data = IcebergWriteManifestList(manifests, n, commit->snapshot_id, parent_id,
+									commit->sequence_number, &len);
+	WriteCommitFile(commit, path, data, len);
+	return path;
+}
+
+/* One more element at the end of an array of the metadata, which is copied. */
+#define APPEND(array, n, element) \
+	do { \
+		void *old_ = (array); \
+		(array) = palloc(sizeof(*(array)) * ((n) + 1)); \
+		if ((n) > 0) \
+			memcpy((array), old_, sizeof(*(array)) * (n)); \
+		(array)[(n)++] = (element); \
+	} while (0)
+
+static void
+AddSnapshot(Commit *commit)
+{
+	const IcebergMetadata *base = commit->base;
+	const IcebergSnapshot *parent = base->current_snapshot_id == -1 ? NULL :
+		IcebergSnapshotById(base, base->current_snapshot_id);
+	IcebergSnapshot snapshot = {0};
+	IcebergSnapshotLog log;
+	const IcebergManifest *manifests = NULL;
+	int			n = 0;
+
+	if (parent != NULL)
+		manifests = LakeCachedManifestList(parent->manifest_list, base->format_version, &n);
+	CountBefore(commit, parent, manifests, n);
+	for (int i = 0; i < n; i++)
+		CarryOver(commit, &manifests[i]);
+	if (commit->removed != NULL && hash_get_num_entries(commit->removed) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a file that was to be removed from lake table \"%s.%s\" is not part of it any more",
+						commit->table->namespace, commit->table->name)));
+	MergeSmallManifests(commit);
+	WriteAdded(commit, false);
+	WriteAdded(commit, true);
+
+	snapshot.snapshot_id = commit->snapshot_id;
+	snapshot.parent_id = parent == NULL ? -1 : parent->snapshot_id;
+	snapshot.sequence_number = commit->sequence_number;
+	snapshot.timestamp_ms = commit->now_ms;
+	snapshot.schema_id = commit->schema->schema_id;
+	snapshot.manifest_list = WriteManifestList(commit, snapshot.parent_id);
+	BuildSummary(commit, &snapshot);
+
+	log.timestamp_ms = commit->now_ms;
+	log.snapshot_id = snapshot.snapshot_id;
+	APPEND(commit->next.snapshots, commit->next.nsnapshots, snapshot);
+	APPEND(commit->next.snapshot_log, commit->next.nsnapshot_log, log);
+	commit->next.current_snapshot_id = snapshot.snapshot_id;
+	commit->next.last_sequence_number = commit->sequence_number;
+}
+
+/* ---- schema ---- */
+
+static void
+EvolveSchema(Commit *commit)
+{
+	IcebergSchema schema = *commit->change->new_schema;
+
+	schema.json = NULL;
+	schema.schema_id = 0;
+	for (int i = 0; i < commit->base->nschemas; i++)
+		schema.schema_id = Max(schema.schema_id, commit->base->schemas[i].schema_id + 1);
+	for (int i = 0; i < schema.nfields; i++)
+		commit->next.last_column_id = Max(commit->next.last_column_id, schema.fields[i].id);
+	APPEND(commit->next.schemas, commit->next.nschemas, schema);
+	commit->next.current_schema_id = schema.schema_id;
+	commit->schema = IcebergCurrentSchema(&commit->next);
+}
+
+/* ---- metadata file ---- */
+
+/* The number at the begin of a metadata file's name. */
+static int
+MetadataVersion(const LakeTable *table)
+{
+	const char *name = strrchr(table->metadata_location, '/');
+	char	   *end;
+	long		version;
+
+	name = name == NULL ? table->metadata_location : name + 1;
+	version = strtol(name, &end, 10);
+	if (end == name || *end != '-' || version < 0 || version > 100000000)
+		return table->metadata->nmetadata_log;
+	return (int) version;
+}
+
+/*
+ * Append the file we come from to the log, and cut the log; what falls out may
+ * go, if the table's properties say so and the file is of our writing.
+ */
+static void
+LogPreviousFile(Commit *commit)
+{
+	IcebergMetadata *next = &commit->next;
+	IcebergMetadataLog log = {commit->base->last_updated_ms, commit->table->metadata_location};
+	int64		max = PropertyInt(commit->base, "write.metadata.previous-versions-max",
+								  PREVIOUS_VERSIONS_MAX);
+	bool		remove = PropertyIsTrue(commit->base, "write.metadata.delete-after-commit.enabled") &&
+		LakeOwns(commit->base);
+
+	APPEND(next->metadata_log, next->nmetadata_log, log);
+	while (next->nmetadata_log > Max(max, 1))
+	{
+		if (remove)
+			RegistryTrash(next->metadata_log[0].metadata_file, false);
+		next->metadata_log++;
+		next->nmetadata_log--;
+	}
+}
+
+static void
+RemoveWritten(const Commit *commit)
+{
+	ListCell   *lc;
+
+	foreach(lc, commit->paths)
+		LakeRemoveWritten((const char *) lfirst(lc));
+}
+
+LakeTable *
+LakeCommit(LakeTable *table, const LakeChange *change)
+{
+	Commit		commit = {.table = table,.change = change,.base = table->metadata};
+	char	   *path;
+	char	   *text;
+	size_t		len;
+
+	if (table->name == NULL)
+		elog(ERROR, "lake table without a name cannot be changed");
+	commit.next = *table->metadata;
+	commit.schema = IcebergCurrentSchema(commit.base);
+	commit.directory = LakeMetadataDirectory(commit.base);
+	commit.uuid = LakeUuid();
+	commit.snapshot_id = NewSnapshotId(commit.base);
+	commit.sequence_number = commit.base->last_sequence_number + 1;
+	commit.now_ms = Max(LakeNowMs(), commit.base->last_updated_ms);
+	CollectRemoved(&commit);
+
+	if (change->new_schema != NULL)
+		EvolveSchema(&commit);
+	if (change->added != NIL || change->removed != NIL || change->remove_all ||
+		change->nsummary > 0)
+		AddSnapshot(&commit);
+	commit.next.last_updated_ms = commit.now_ms;
+	LogPreviousFile(&commit);
+
+	text = IcebergWriteMetadata(&commit.next, &len);
+	path = psprintf("%s/%05d-%s.metadata.json", commit.directory, MetadataVersion(table) + 1,
+					commit.uuid);
+	WriteCommitFile(&commit, path, text, len);
+	LakeSyncDirectory(commit.directory);
+	if (!RegistrySwap(table->namespace, table->name, table->metadata_location, path))
+	{
+		RemoveWritten(&commit);
+		return NULL;
+	}
+	LakeCacheMetadata(path, text, len);
+	pfree(text);
+	return LakeOpen(table->namespace, table->name, false);
+}

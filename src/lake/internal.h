@@ -1,0 +1,39 @@
+/*
+ * internal.h
+ *		What the files of this folder share with each other only.
+ */
+#ifndef SHARD_LAKE_INTERNAL_H
+#define SHARD_LAKE_INTERNAL_H
+
+#include "lake/lake.h"
+#include "utils/hsearch.h"
+
+/* ---- cache.c: parsed immutable files, pinned to the current memory context ---- */
+
+extern const IcebergMetadata *LakeCachedMetadata(const char *location);
+extern void LakeCacheMetadata(const char *location, const char *text, size_t len);
+extern const IcebergManifest *LakeCachedManifestList(const char *path, int format_version, int *n);
+extern const IcebergFile *LakeCachedManifest(const IcebergMetadata *metadata,
+											 const IcebergManifest *manifest, int *n);
+
+/* ---- lake.c ---- */
+
+extern int64 LakeNowMs(void);
+extern char *LakeUuid(void);
+extern char *LakeMetadataDirectory(const IcebergMetadata *metadata);
+
+/* ---- prune.c ---- */
+
+extern bool LakeFileMayMatch(const IcebergFile *file, const IcebergSchema *schema,
+							 const LakeCondition *conditions, int nconditions);
+
+/* ---- commit.c ---- */
+
+/* An empty set of paths: key and entry are a char *. */
+extern HTAB *LakePathSet(void);
+
+/* Who owns the warehouse: this server in this data directory. */
+extern char *LakeOwner(void);
+extern bool LakeOwns(const IcebergMetadata *metadata);
+
+#endif							/* SHARD_LAKE_INTERNAL_H */

@@ -1,0 +1,298 @@
+/*
+ * lake.c
+ *		Opening, creating and dropping lake tables, and where their files are.
+ *
+ * A table's files are below WAREHOUSE/DATABASE OID/NAMESPACE/NAME-xxxxxxxx,
+ * where the eight digits are of the table's UUID: a table that is dropped and
+ * made again never shares a directory with its predecessor.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "base/settings.h"
+#include "lake/internal.h"
+#include "lake/io/io.h"
+#include "lake/registry/registry.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+char *
+LakeWarehouse(void)
+{
+	char	   *path;
+
+	if (Warehouse == NULL || Warehouse[0] == '\0')
+		path = psprintf("%s/shard/warehouse", DataDir);
+	else if (is_absolute_path(Warehouse))
+		path = pstrdup(Warehouse);
+	else
+		path = psprintf("%s/%s", DataDir, Warehouse);
+	canonicalize_path(path);
+	return path;
+}
+
+char *
+LakeOwner(void)
+{
+	return psprintf(UINT64_FORMAT ":%s", GetSystemIdentifier(), DataDir);
+}
+
+bool
+LakeOwns(const IcebergMetadata *metadata)
+{
+	const char *owner = IcebergProperty(metadata, "shard.owner");
+
+	return owner != NULL && strcmp(owner, LakeOwner()) == 0;
+}
+
+int64
+LakeNowMs(void)
+{
+	int64		epoch = (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000;
+
+	return GetCurrentTimestamp() / 1000 + epoch;
+}
+
+char *
+LakeUuid(void)
+{
+	unsigned char b[16];
+
+	if (!pg_strong_random(b, sizeof(b)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	b[6] = (b[6] & 0x0f) | 0x40;
+	b[8] = (b[8] & 0x3f) | 0x80;
+	return psprintf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+					b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7],
+					b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+/* ---- opening ---- */
+
+LakeTable *
+LakeOpenMetadata(const char *metadata_location)
+{
+	LakeTable  *table = palloc0(sizeof(LakeTable));
+
+	table->metadata_location = pstrdup(metadata_location);
+	table->metadata = LakeCachedMetadata(metadata_location);
+	return table;
+}
+
+LakeTable *
+LakeOpen(const char *namespace, const char *name, bool missing_ok)
+{
+	char	   *location = RegistryLookup(namespace, name);
+	LakeTable  *table;
+
+	if (location == NULL)
+	{
+		if (missing_ok)
+			return NULL;
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("lake table \"%s.%s\" does not exist", namespace, name)));
+	}
+	table = LakeOpenMetadata(location);
+	table->namespace = pstrdup(namespace);
+	table->name = pstrdup(name);
+	return table;
+}
+
+/* ---- locations ---- */
+
+/* A name as one component of a path: what could mean something else is percent-encoded. */
+static void
+AppendPathComponent(StringInfo path, const char *name)
+{
+	int			start = path->len;
+
+	for (const char *p = name; *p != '\0' && path->len - start < 150; p++)
+	{
+		unsigned char c = (unsigned char) *p;
+
+		if (c >= 0x80 || isalnum(c) || c == '_' || c == '-' || (c == '.' && p != name))
+			appendStringInfoChar(path, *p);
+		else
+			appendStringInfo(path, "%%%02X", c);
+	}
+}
+
+static char *
+DefaultLocation(const char *namespace, const char *name, const char *uuid)
+{
+	StringInfoData path;
+
+	initStringInfo(&path);
+	appendStringInfo(&path, "%s/%u/", LakeWarehouse(), MyDatabaseId);
+	AppendPathComponent(&path, namespace);
+	appendStringInfoChar(&path, '/');
+	AppendPathComponent(&path, name);
+	appendStringInfo(&path, "-%.8s", uuid);
+	return path.data;
+}
+
+char *
+LakeMetadataDirectory(const IcebergMetadata *metadata)
+{
+	const char *path = IcebergProperty(metadata, "write.metadata.path");
+
+	return path != NULL ? pstrdup(path) : psprintf("%s/metadata", metadata->location);
+}
+
+char *
+LakeNewDataFile(const LakeTable *table, const char *suffix)
+{
+	const char *path = IcebergProperty(table->metadata, "write.data.path");
+	char	   *directory;
+	char	   *file;
+
+	directory = path != NULL ? pstrdup(path) : psprintf("%s/data", table->metadata->location);
+	directory = LakeLocalPath(directory);
+	LakeMakeDirectory(directory);
+	file = psprintf("%s/%s%s", directory, LakeUuid(), suffix);
+	LakeRemoveOnAbort(file);
+	return file;
+}
+
+void
+LakeSyncFile(const char *path)
+{
+	char	   *local = LakeLocalPath(path);
+	char	   *parent = pstrdup(local);
+
+	fsync_fname(local, false);
+	get_parent_directory(parent);
+	fsync_fname(parent, true);
+}
+
+/* ---- creating ---- */
+
+static int
+LastColumnId(const IcebergSchema *schema)
+{
+	int			last = 0;
+
+	for (int i = 0; i < schema->nfields; i++)
+	{
+		if (schema->fields[i].id <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("column \"%s\" of a lake table has no field id",
+							schema->fields[i].name)));
+		last = Max(last, schema->fields[i].id);
+	}
+	return last;
+}
+
+static IcebergSortOrder *
+NewSortOrders(const int *field_ids, int n, int *norders)
+{
+	IcebergSortOrder *orders = palloc0(sizeof(IcebergSortOrder) * 2);
+
+	*norders = n > 0 ? 2 : 1;
+	orders[1].order_id = 1;
+	orders[1].nfields = n;
+	orders[1].source_ids = (int *) field_ids;
+	return orders;
+}
+
+static void
+SetProperties(IcebergMetadata *metadata, const IcebergKeyValue *properties, int n)
+{
+	IcebergKeyValue defaults[] = {
+		{"shard.owner", LakeOwner()},
+		{"write.format.default", "parquet"},
+		{"write.parquet.compression-codec", "zstd"},
+		{"write.delete.mode", "merge-on-read"},
+		{"write.update.mode", "merge-on-read"},
+		{"write.merge.mode", "merge-on-read"},
+		{"write.metadata.delete-after-commit.enabled", "true"},
+		{"write.metadata.previous-versions-max", "100"},
+	};
+	int			ndefaults = lengthof(defaults);
+
+	metadata->properties = palloc0(sizeof(IcebergKeyValue) * (n + ndefaults));
+	for (int i = 0; i < n; i++)
+		metadata->properties[metadata->nproperties++] = properties[i];
+	for (int i = 0; i < ndefaults; i++)
+		if (IcebergProperty(metadata, defaults[i].key) == NULL)
+			metadata->properties[metadata->nproperties++] = defaults[i];
+}
+
+/*
+ * Write the first metadata file, durably, and make it known.
+ */
+LakeTable *
+LakeCreate(const char *namespace, const char *name, const char *location,
+		   const IcebergSchema *schema, const int *sort_field_ids, int nsort,
+		   const IcebergKeyValue *properties, int nproperties)
+{
+	IcebergMetadata metadata = {0};
+	IcebergSchema first = *schema;
+	IcebergSpec unpartitioned = {0};
+	char	   *directory;
+	char	   *path;
+	char	   *text;
+	size_t		len;
+
+	first.json = NULL;
+	metadata.format_version = 2;
+	metadata.table_uuid = LakeUuid();
+	metadata.location = location != NULL ? LakeLocalPath(location) :
+		DefaultLocation(namespace, name, metadata.table_uuid);
+	metadata.last_updated_ms = LakeNowMs();
+	metadata.last_column_id = LastColumnId(schema);
+	metadata.current_schema_id = first.schema_id;
+	metadata.nschemas = 1;
+	metadata.schemas = &first;
+	metadata.last_partition_id = 999;
+	metadata.nspecs = 1;
+	metadata.specs = &unpartitioned;
+	metadata.sort_orders = NewSortOrders(sort_field_ids, nsort, &metadata.nsort_orders);
+	metadata.default_sort_order_id = nsort > 0 ? 1 : 0;
+	metadata.current_snapshot_id = -1;
+	SetProperties(&metadata, properties, nproperties);
+
+	text = IcebergWriteMetadata(&metadata, &len);
+	directory = LakeMetadataDirectory(&metadata);
+	path = psprintf("%s/00000-%s.metadata.json", directory, LakeUuid());
+	LakeMakeDirectory(directory);
+	LakeWriteFile(path, text, len);
+	LakeSyncDirectory(directory);
+	RegistryInsert(namespace, name, path);
+	LakeCacheMetadata(path, text, len);
+	return LakeOpen(namespace, name, false);
+}
+
+/* ---- dropping ---- */
+
+void
+LakeDrop(const char *namespace, const char *name)
+{
+	char	   *location = RegistryLookup(namespace, name);
+	LakeTable  *table;
+
+	if (location == NULL)
+		return;
+	if (access(LakeLocalPath(location), F_OK) != 0)
+	{
+		/* its files are gone already: that must not keep it from being dropped */
+		RegistryDelete(namespace, name);
+		return;
+	}
+	table = LakeOpenMetadata(location);
+	RegistryDelete(namespace, name);
+	/* files of a lake that we do not own, such as the one that we are a clone of, stay */
+	if (LakeOwns(table->metadata))
+		RegistryTrash(table->metadata->location, true);
+}

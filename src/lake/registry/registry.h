@@ -1,0 +1,30 @@
+/*
+ * registry.h
+ *		The catalog of lake tables: iceberg_tables, as a JDBC catalog of other
+ *		Iceberg engines sees it too, and the queue of files to be removed.
+ */
+#ifndef SHARD_LAKE_REGISTRY_H
+#define SHARD_LAKE_REGISTRY_H
+
+#include "postgres.h"
+
+/* The catalog_name under which our tables stand. */
+#define LAKE_CATALOG "lake"
+
+extern Oid RegistryTable(void);
+
+/* A table's pointer as the active snapshot sees it, own changes included; NULL if none. */
+extern char *RegistryLookup(const char *namespace, const char *name);
+
+/* ERROR 42P07 if it exists. */
+extern void RegistryInsert(const char *namespace, const char *name, const char *location);
+
+/* Compare and swap; false if the pointer is not "old" any more. */
+extern bool RegistrySwap(const char *namespace, const char *name, const char *old, const char *new);
+
+extern bool RegistryDelete(const char *namespace, const char *name);
+
+/* Queue a file or (tree) a directory for removal once nobody can need it. */
+extern void RegistryTrash(const char *path, bool tree);
+
+#endif							/* SHARD_LAKE_REGISTRY_H */
