@@ -169,6 +169,18 @@ CREATE FUNCTION shard.drop_router(name text) RETURNS void
     AS 'MODULE_PATHNAME', 'shard_drop_router';
 COMMENT ON FUNCTION shard.drop_router(text) IS 'drops a router that has no sharded tables, and its empty shards';
 
+CREATE FUNCTION shard.pin(router text, key text, shard_index int) RETURNS void
+    LANGUAGE c VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'shard_pin';
+COMMENT ON FUNCTION shard.pin(text, text, int)
+    IS 'assigns a key to a shard, whatever the strategy says; refused while rows of the key are in another shard';
+
+CREATE FUNCTION shard.unpin(router text, key text) RETURNS void
+    LANGUAGE c VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'shard_unpin';
+COMMENT ON FUNCTION shard.unpin(text, text)
+    IS 'lets the strategy decide about a key again; refused while rows of the key would then be in the wrong shard';
+
 -- Asking a router.
 
 CREATE FUNCTION shard.route(router text, key text) RETURNS int
@@ -225,7 +237,7 @@ REVOKE ALL ON FUNCTION
         text, text, bigint, bigint, bigint, jsonb, boolean, boolean, boolean),
     shard.create_router(jsonb), shard.router_definition(text),
     shard.alter_router(text, text, boolean, regprocedure, bigint, bigint, bigint, jsonb, boolean, boolean, boolean),
-    shard.drop_router(text), shard.route(text, text), shard.shard_info(text, text), shard.distribution(text, int),
+    shard.drop_router(text), shard.pin(text, text, int), shard.unpin(text, text), shard.route(text, text), shard.shard_info(text, text), shard.distribution(text, int),
     shard.extract_partition_key(text, jsonb), shard.assign(text, jsonb), _shard.key_position(text, text)
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
@@ -233,7 +245,7 @@ GRANT EXECUTE ON FUNCTION
         text, text, bigint, bigint, bigint, jsonb, boolean, boolean, boolean),
     shard.create_router(jsonb), shard.router_definition(text),
     shard.alter_router(text, text, boolean, regprocedure, bigint, bigint, bigint, jsonb, boolean, boolean, boolean),
-    shard.drop_router(text)
+    shard.drop_router(text), shard.pin(text, text, int), shard.unpin(text, text)
     TO shard_admin;
 GRANT EXECUTE ON FUNCTION
     shard.route(text, text), shard.shard_info(text, text), shard.distribution(text, int),

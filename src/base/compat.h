@@ -22,4 +22,12 @@
 #define VirtualTransactionProc(vxid) BackendIdGetProc((vxid).backendId)
 #endif
 
+/* May a role do this with a function?  Needs utils/acl.h and catalog/pg_proc.h. */
+#if PG_VERSION_NUM >= 160000
+#define FunctionAclCheck(function, role, mode) \
+	object_aclcheck(ProcedureRelationId, function, role, mode)
+#else
+#define FunctionAclCheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
+#endif
+
 #endif							/* SHARD_COMPAT_H */

@@ -81,6 +81,9 @@ extern RouterMap *RouterBuildMap(const Router *router, int nmembers, const int *
 /* Shard index of a key, in the database's encoding: pins, frontier, map. */
 extern int	CatalogRoute(const Router *router, const char *key, size_t len);
 
+/* The same as if the key were not pinned. */
+extern int	CatalogRouteUnpinned(const Router *router, const char *key, size_t len);
+
 /* Hash and position of a key, in the database's encoding, as routing sees them. */
 extern uint64 CatalogKeyHash(const Router *router, const char *key, size_t len);
 extern uint64 CatalogKeyPosition(const Router *router, const char *key, size_t len);

@@ -7,11 +7,14 @@
 
 #include <math.h>
 
+#include "base/compat.h"
 #include "catalog/columns.h"
 #include "catalog/internal.h"
+#include "catalog/pg_proc.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/regproc.h"
@@ -227,11 +230,14 @@ static char *
 CallKeyFunction(const char *function, Jsonb *thing)
 {
 	LOCAL_FCINFO(call, 1);
+	Oid			oid = DatumGetObjectId(DirectFunctionCall1(regprocedurein,
+														   CStringGetDatum(function)));
 	FmgrInfo	flinfo;
 	Datum		result;
 
-	fmgr_info(DatumGetObjectId(DirectFunctionCall1(regprocedurein, CStringGetDatum(function))),
-			  &flinfo);
+	if (FunctionAclCheck(oid, GetUserId(), ACL_EXECUTE) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, function);
+	fmgr_info(oid, &flinfo);
 	InitFunctionCallInfoData(*call, &flinfo, 1, InvalidOid, NULL, NULL);
 	call->args[0].value = JsonbPGetDatum(thing);
 	call->args[0].isnull = false;

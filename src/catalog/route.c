@@ -39,13 +39,19 @@ CatalogKeyPosition(const Router *router, const char *key, size_t len)
 }
 
 int
+CatalogRouteUnpinned(const Router *router, const char *key, size_t len)
+{
+	char	   *utf8 = AsUtf8(key, &len);
+
+	return MapRouteFrontier(router->map, router->next_map, router->frontier, utf8, len);
+}
+
+int
 CatalogRoute(const Router *router, const char *key, size_t len)
 {
 	int			shard_index;
-	char	   *utf8;
 
 	if (unlikely(router->has_pins) && CatalogPin(router->name, key, len, &shard_index))
 		return shard_index;
-	utf8 = AsUtf8(key, &len);
-	return MapRouteFrontier(router->map, router->next_map, router->frontier, utf8, len);
+	return CatalogRouteUnpinned(router, key, len);
 }

@@ -19,6 +19,7 @@
 #include "mb/pg_wchar.h"
 #include "router/ring.h"
 #include "table/opclass.h"
+#include "table/parts.h"
 #include "table/router_ddl.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -481,6 +482,7 @@ shard_drop_router(PG_FUNCTION_ARGS)
 	char	   *router_name = pstrdup(router->name);
 	List	   *schemas = NIL;
 
+	LockRouter(router_name, ExclusiveLock);
 	RefuseTables(router_name);
 	for (int i = 0; i < router->nshards; i++)
 		if (OidIsValid(get_namespace_oid(router->shards[i].schema, true)))
