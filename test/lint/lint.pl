@@ -44,7 +44,7 @@ sub content
 sub files
 {
 	my @files = split /\n/, `git ls-files --cached --others --exclude-standard 2>/dev/null`;
-	@files = split /\n/, `find . -type f -not -path './build/*' -not -path './.git/*' | sed 's|^./||'`
+	@files = split /\n/, `find . -type f -not -path './build/*' -not -path './.git/*' -not -name '*.[od]' -not -name '*.so' -not -name '*.bc' -not -name 'shard--*' | sed 's|^./||'`
 	  unless @files;
 	return grep { -f } @files;
 }
