@@ -27,6 +27,11 @@ extern char *LakeMetadataDirectory(const IcebergMetadata *metadata);
 extern bool LakeFileMayMatch(const IcebergFile *file, const IcebergSchema *schema,
 							 const LakeCondition *conditions, int nconditions);
 
+/* ---- stats.c ---- */
+
+/* A bound in DuckDB's text form; no data if it cannot be had. */
+extern IcebergBytes LakeParseBound(LakeType type, const char *text, bool upper);
+
 /* ---- commit.c ---- */
 
 /* An empty set of paths: key and entry are a char *. */

@@ -142,13 +142,27 @@ extern void LakeSyncFile(const char *path);
 /* ---- statistics of a file just written ---- */
 
 /*
- * Fill an IcebergFile from one row of DuckDB's COPY ... RETURN_STATS (path,
- * count, size, and the column statistics as JSON text), columns named f<id>.
+ * A data file is written by
+ *		COPY (SELECT <LakeCopyColumns> FROM <rows with columns f<id>> ORDER BY ...)
+ *		TO '<EnginePath(LakeNewDataFile())>' <LakeCopyOptions>
+ * which gives its columns their names and field ids.
+ */
+extern char *LakeCopyColumns(const IcebergSchema *schema);	/* f1 AS "id", ... */
+extern char *LakeCopyOptions(const IcebergSchema *schema);	/* (FORMAT parquet, ...) */
+
+/*
+ * The file that such a COPY reports in its one row: count, size and the column
+ * statistics as JSON text.  path is the one that LakeNewDataFile() gave.
  */
 extern IcebergFile *LakeFileFromCopyStats(const IcebergSchema *schema, const char *path,
 										  int64 count, int64 size, const char *stats_json);
 
-/* The Parquet part of a COPY: "(FORMAT parquet, ..., FIELD_IDS {...}, RETURN_STATS)". */
-extern char *LakeCopyOptions(const IcebergSchema *schema);
+/*
+ * The same for position deletes: rows (file_path, pos) as _file and _pos of
+ * LakeScanSql() give them, ORDER BY both.
+ */
+extern const char *LakeDeleteCopyOptions(void);
+extern IcebergFile *LakeDeleteFileFromCopyStats(const char *path, int64 count, int64 size,
+												const char *stats_json);
 
 #endif							/* SHARD_LAKE_H */
