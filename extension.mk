@@ -42,7 +42,7 @@ ENGINE_SOURCES = $(sort $(wildcard src/engine/*.c src/wire/*.c src/router/hash.c
 ENGINE_OBJS = $(ENGINE_SOURCES:src/%.c=build/engine/%.o)
 ENGINE = $(if $(wildcard src/engine/*.c),build/shard_engine)
 ENGINE_CFLAGS = -std=gnu11 -O2 -g -fPIC -pthread -Wall -Wextra -Werror -Wno-unused-parameter \
-	-DSHARD_STANDALONE -Isrc -I$(SHARD_DEPS)/include -MMD -MP
+	-Wno-missing-field-initializers -DSHARD_STANDALONE -Isrc -I$(SHARD_DEPS)/include -MMD -MP
 
 build/engine/%.o: src/%.c
 	@mkdir -p $(@D)

@@ -1,0 +1,46 @@
+/*
+ * deletes.h
+ *		Which rows of a data file are deleted.
+ *
+ * A request names, for each of its data files that has any, the position-delete
+ * files that apply.  They are read once into a bitmap, kept in a cache that all
+ * sessions share: delete files never change once they are written.
+ */
+#ifndef SHARD_ENGINE_DELETES_H
+#define SHARD_ENGINE_DELETES_H
+
+#include "base/portable.h"
+#include "duckdb.h"
+#include "wire/frame.h"
+
+/* What a request says of one data file. */
+typedef struct DeleteRequest
+{
+	char	   *data_file;		/* as the query's filename column shows it */
+	char	   *iceberg_path;	/* as the delete files' file_path shows it */
+	int			nfiles;
+	char	  **files;
+} DeleteRequest;
+
+typedef struct DeleteBitmap DeleteBitmap;
+typedef struct DeleteSet DeleteSet;
+
+/* Read them from a frame; memory of the request. */
+extern DeleteRequest *DeleteRequestsRead(FrameReader *reader, int *n);
+
+/*
+ * The bitmaps of a request; may read files through the connection.  Counted
+ * references: the creator's is given back by DeleteSetRelease().
+ */
+extern DeleteSet *DeleteSetLoad(duckdb_connection con, DeleteRequest *requests, int n);
+extern DeleteSet *DeleteSetRetain(DeleteSet *set);
+extern void DeleteSetRelease(DeleteSet *set);
+
+/* The bitmap of a data file, or NULL if none of its rows is deleted. */
+extern const DeleteBitmap *DeleteSetFind(const DeleteSet *set, const char *file, size_t len);
+extern bool DeleteBitmapHas(const DeleteBitmap *bitmap, int64 row);
+
+extern void DeleteCacheLimit(int64 bytes);
+extern int64 DeleteCacheBytes(void);
+
+#endif							/* SHARD_ENGINE_DELETES_H */

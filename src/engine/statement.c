@@ -1,0 +1,86 @@
+/*
+ * statement.c
+ *		Running one statement with a streamed result.
+ */
+#include "engine/statement.h"
+
+#include "engine/fail.h"
+
+static void
+Extract(Statement *statement, duckdb_connection con, const char *sql)
+{
+	uint64		n = duckdb_extract_statements(con, sql, &statement->extracted);
+
+	if (n == 0)
+	{
+		const char *error = duckdb_extract_statements_error(statement->extracted);
+
+		if (error != NULL && error[0] != '\0')
+			FailWithText(error);
+		Fail("42601", "the request holds no statement");
+	}
+	if (n > 1)
+		Fail("42601", "the request holds %d statements instead of one", (int) n);
+}
+
+void
+StatementStart(Statement *statement, duckdb_connection con, const char *sql, bool select_only)
+{
+	bool		is_select;
+
+	Extract(statement, con, sql);
+	if (duckdb_prepare_extracted_statement(con, statement->extracted, 0,
+										   &statement->prepared) == DuckDBError)
+		FailWithText(duckdb_prepare_error(statement->prepared));
+	is_select = duckdb_prepared_statement_type(statement->prepared) == DUCKDB_STATEMENT_TYPE_SELECT;
+	if (select_only && !is_select)
+		Fail("42501", "only SELECT is allowed in a query of the engine");
+
+	if ((is_select ? duckdb_pending_prepared_streaming(statement->prepared, &statement->pending)
+		 : duckdb_pending_prepared(statement->prepared, &statement->pending)) == DuckDBError)
+		FailWithText(duckdb_pending_error(statement->pending));
+	statement->has_result = true;
+	if (duckdb_execute_pending(statement->pending, &statement->result) == DuckDBError)
+		FailWithText(duckdb_result_error(&statement->result));
+}
+
+duckdb_data_chunk
+StatementFetch(Statement *statement)
+{
+	const char *error;
+
+	if (statement->chunk != NULL)
+		duckdb_destroy_data_chunk(&statement->chunk);
+	statement->chunk = duckdb_fetch_chunk(statement->result);
+	if (statement->chunk == NULL)
+	{
+		error = duckdb_result_error(&statement->result);
+		if (error != NULL && error[0] != '\0')
+			FailWithText(error);
+	}
+	return statement->chunk;
+}
+
+int64
+StatementRowsChanged(Statement *statement)
+{
+	if (duckdb_result_return_type(statement->result) != DUCKDB_RESULT_TYPE_CHANGED_ROWS)
+		return -1;
+	return (int64) duckdb_rows_changed(&statement->result);
+}
+
+void
+StatementDestroy(Statement *statement)
+{
+	if (statement->chunk != NULL)
+		duckdb_destroy_data_chunk(&statement->chunk);
+	if (statement->has_result)
+		duckdb_destroy_result(&statement->result);
+	if (statement->pending != NULL)
+		duckdb_destroy_pending(&statement->pending);
+	if (statement->prepared != NULL)
+		duckdb_destroy_prepare(&statement->prepared);
+	if (statement->extracted != NULL)
+		duckdb_destroy_extracted(&statement->extracted);
+	memset(statement, 0, sizeof(*statement));
+}
