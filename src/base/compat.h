@@ -30,4 +30,11 @@
 #define FunctionAclCheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
 #endif
 
+/* A wait event set that lives until it is freed, in TopMemoryContext. */
+#if PG_VERSION_NUM >= 170000
+#define CompatCreateWaitEventSet(nevents) CreateWaitEventSet(NULL, (nevents))
+#else
+#define CompatCreateWaitEventSet(nevents) CreateWaitEventSet(TopMemoryContext, (nevents))
+#endif
+
 #endif							/* SHARD_COMPAT_H */

@@ -63,6 +63,18 @@ WorkerRegisterStatic(const char *name, const char *function, int restart_seconds
 	RegisterBackgroundWorker(&worker);
 }
 
+void
+WorkerRegisterService(const char *name, const char *function, int restart_seconds)
+{
+	BackgroundWorker worker;
+
+	FillWorker(&worker, name, function);
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+	worker.bgw_start_time = BgWorkerStart_PostmasterStart;
+	worker.bgw_restart_time = restart_seconds;
+	RegisterBackgroundWorker(&worker);
+}
+
 bool
 WorkerStart(const char *name, const char *function, const WorkerTarget *target,
 			pid_t notify_pid, BackgroundWorkerHandle **handle)

@@ -22,6 +22,12 @@ extern void WorkerWait(long ms);
 extern void WorkerRegisterStatic(const char *name, const char *function, int restart_seconds);
 
 /*
+ * The same for one that serves the whole server: no database connection, and
+ * running from before recovery on, on standbys too.
+ */
+extern void WorkerRegisterService(const char *name, const char *function, int restart_seconds);
+
+/*
  * Start a worker now; main_arg is passed as Datum, database and user in
  * bgw_extra as WorkerTarget.  Returns false if no slot is free
  * (max_worker_processes).

@@ -24,11 +24,12 @@ typedef struct EngineResult EngineResult;
  * The position-delete files that apply to one data file.  data_file and
  * delete_files are engine paths (the former is what shard_live() gets as
  * filename); the rows of the delete files name the data file as data_path.
+ * A file may be listed twice (a self-join), but not with different deletes.
  */
 typedef struct EngineDeletes
 {
 	const char *data_file;
-	const char *data_path;
+	const char *data_path;		/* NULL = data_file */
 	int			ndelete_files;
 	const char **delete_files;
 } EngineDeletes;
@@ -38,8 +39,25 @@ extern void ClientInit(void);
 /* Wait up to timeout_ms for the engine to answer; false if it does not. */
 extern bool EngineAvailable(int timeout_ms);
 
+/*
+ * A connection acquired in a transaction is given back at its end at the
+ * latest (with a WARNING at commit), one acquired in an aborted subtransaction
+ * with that.  Acquired outside a transaction, it lives until it is released.
+ */
 extern EngineConn *EngineAcquire(void);
 extern void EngineRelease(EngineConn *conn);
+
+/* Like EngineAcquire(), but kept over transaction ends; for workers. */
+extern EngineConn *EngineAcquireKept(void);
+
+/*
+ * False once the connection is lost (the engine ended, or the request before
+ * was cut off) and with it its temporary tables.
+ */
+extern bool EngineIsConnected(EngineConn *conn);
+
+/* From now on, waiting on this connection for longer raises 57014; 0 = no limit. */
+extern void EngineSetTimeout(EngineConn *conn, int timeout_ms);
 
 /*
  * Start exactly one SELECT (anything else is refused by the engine).  Inside
@@ -58,6 +76,15 @@ extern EngineResult *EngineQuery(EngineConn *conn, const char *sql,
 extern EngineResult *EngineExecute(EngineConn *conn, const char *sql,
 								   const EngineDeletes *deletes, int ndeletes);
 
+/*
+ * Columns of types that the wire lacks arrive as the next wider one: small
+ * integers as LAKE_INT, UBIGINT as decimal(20,0), HUGEINT as decimal(38,0),
+ * INTERVAL, ENUM, BIT and TIMETZ as LAKE_STRING, nested values as LAKE_JSON.
+ *
+ * Functions of the engine besides DuckDB's and shard_live:
+ * shard_key_hash(hash function, key) and shard_key_position(hash function, key),
+ * of type UBIGINT, as in router/hash.h.
+ */
 extern int	EngineResultColumns(EngineResult *result);
 extern LakeType EngineResultType(EngineResult *result, int col);
 extern const char *EngineResultName(EngineResult *result, int col);
@@ -65,6 +92,9 @@ extern const char *EngineResultName(EngineResult *result, int col);
 /* Next chunk, valid until the next call; NULL at the end. */
 extern WireChunk *EngineFetch(EngineResult *result);
 extern void EngineFinish(EngineResult *result); /* reads or cancels the rest */
+
+/* After the end: rows changed or copied; -1 where the statement returns rows. */
+extern int64 EngineResultRows(EngineResult *result);
 
 /* Run a statement and throw its rows away; returns rows changed if it says so. */
 extern int64 EngineRun(EngineConn *conn, const char *sql);
@@ -75,9 +105,11 @@ extern void EngineAppend(EngineConn *conn, const WireChunk *chunk);
 extern int64 EngineAppendEnd(EngineConn *conn);
 
 /*
- * The name under which the engine may open a file.  Files below the data
- * directory's shard/ folder are opened as they are; for another directory a
- * link is made in shard/grants.  The caller has checked the user's right to it.
+ * The name under which the engine may open a file: absolute, without "file:".
+ * Below the data directory's shard/ folder and the warehouse everything may be
+ * opened; for another directory a link is left in shard/grants, which tells the
+ * engine.  A connection that has run EngineExecute() does not learn of it: call
+ * this first.  The caller has checked the user's right to the directory.
  */
 extern char *EnginePath(const char *path);
 

@@ -4,9 +4,13 @@
  */
 #include "postgres.h"
 
+#include "client/connection.h"
 #include "client/engine.h"
+#include "client/supervisor.h"
 
 void
 ClientInit(void)
 {
+	ConnectionInit();
+	SupervisorInit();
 }
