@@ -37,4 +37,11 @@
 #define CompatCreateWaitEventSet(nevents) CreateWaitEventSet(TopMemoryContext, (nevents))
 #endif
 
+/* Does a role own a relation?  Needs utils/acl.h and catalog/pg_class.h. */
+#if PG_VERSION_NUM >= 160000
+#define RelationOwnedBy(relid, role) object_ownercheck(RelationRelationId, (relid), (role))
+#else
+#define RelationOwnedBy(relid, role) pg_class_ownercheck((relid), (role))
+#endif
+
 #endif							/* SHARD_COMPAT_H */

@@ -13,6 +13,7 @@
 void
 TableInit(void)
 {
+	EventsInit();
 	OriginInit();
 	DropGuardInit();
 	RestoreInit();

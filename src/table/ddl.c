@@ -1,0 +1,163 @@
+/*
+ * ddl.c
+ *		Commands that the extension itself issues.
+ *
+ * Distributing a table creates schemas, tables and catalog rows for which its
+ * owner has no right, and deparses and parses definitions, whose meaning
+ * depends on settings.  A DdlScope runs as the bootstrap superuser in a
+ * security-restricted way with these settings pinned, and brings user and
+ * settings back at its end; an error brings them back with the transaction.
+ * Every name in a command is schema-qualified and quoted.
+ *
+ * Memory: results live in SPI's context of the scope, until DdlEnd().
+ */
+#include "postgres.h"
+
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "table/parts.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+static int	depth = 0;
+
+static const struct
+{
+	const char *name;
+	const char *value;
+}			pinned[] =
+{
+	{"search_path", "pg_catalog, pg_temp"},
+	{"client_min_messages", "warning"},
+	{"DateStyle", "ISO"},
+	{"IntervalStyle", "postgres"},
+	{"extra_float_digits", "3"},
+	{"bytea_output", "hex"},
+	{"xmloption", "content"},
+	{"array_nulls", "on"},
+	{"transform_null_equals", "off"},
+	{"default_tablespace", ""}
+};
+
+void
+DdlBegin(DdlScope *scope)
+{
+	GetUserIdAndSecContext(&scope->user, &scope->sec_context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
+						   scope->sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	scope->nest = NewGUCNestLevel();
+	for (int i = 0; i < lengthof(pinned); i++)
+		(void) set_config_option(pinned[i].name, pinned[i].value, PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	scope->outer = depth;
+	depth++;
+}
+
+void
+DdlEnd(DdlScope *scope)
+{
+	depth = scope->outer;
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	AtEOXact_GUC(false, scope->nest);
+	SetUserIdAndSecContext(scope->user, scope->sec_context);
+}
+
+/*
+ * Is a command of our own being run?  Event triggers leave those alone.
+ */
+bool
+DdlIsOurs(void)
+{
+	return depth > 0;
+}
+
+void
+DdlForget(void)
+{
+	depth = 0;
+}
+
+void
+DdlRun(const char *command)
+{
+	int			result = SPI_execute(command, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "%s: %s", SPI_result_code_string(result), command);
+}
+
+void
+DdlRunf(const char *format,...)
+{
+	StringInfoData command;
+
+	initStringInfo(&command);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, format);
+		needed = appendStringInfoVA(&command, format, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&command, needed);
+	}
+	DdlRun(command.data);
+	pfree(command.data);
+}
+
+void
+DdlRunAll(List *commands)
+{
+	ListCell   *lc;
+
+	foreach(lc, commands)
+		DdlRun(lfirst(lc));
+}
+
+/*
+ * First column of a query's rows as text; rows with NULL are left out.  The
+ * query's parameters are $1 (oid) and $2 (integer).
+ */
+List *
+DdlTexts(const char *query, Oid relid, int number)
+{
+	Oid			types[2] = {OIDOID, INT4OID};
+	Datum		values[2] = {ObjectIdGetDatum(relid), Int32GetDatum(number)};
+	List	   *texts = NIL;
+	int			result;
+
+	result = SPI_execute_with_args(query, 2, types, values, NULL, false, 0);
+	if (result < 0 || SPI_tuptable == NULL)
+		elog(ERROR, "%s: %s", SPI_result_code_string(result), query);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *text = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+
+		if (text != NULL)
+			texts = lappend(texts, text);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return texts;
+}
+
+/*
+ * The same for a query that gives OIDs.
+ */
+List *
+DdlOids(const char *query, Oid relid)
+{
+	List	   *oids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, DdlTexts(query, relid, 0))
+		oids = lappend_oid(oids, atooid(lfirst(lc)));
+	return oids;
+}

@@ -1,0 +1,234 @@
+/*
+ * shards.c
+ *		All leaves of a table, and all leaves of a shard.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/twophase.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "storage/lmgr.h"
+#include "table/parts.h"
+#include "table/table.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* Statements over all shards that must find room in the lock table at once. */
+#define STATEMENTS_AT_ONCE 4
+
+/*
+ * A statement without a partition key locks every leaf and every index of it.
+ * Refuse what would leave too little room in the shared lock table, whose size
+ * is max_locks_per_transaction for each possible transaction.
+ */
+void
+CheckLockTable(const char *router, int nshards, int nindexes, bool toast)
+{
+	int64		transactions = MaxBackends + max_prepared_xacts;
+	int64		locks = (int64) (nshards + 1) * (1 + nindexes) + (toast ? 2 * nshards : 0);
+	int64		needed = (locks * STATEMENTS_AT_ONCE + transactions - 1) / transactions;
+
+	if (needed <= max_locks_per_xact)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("max_locks_per_transaction is too low for %d shards of router \"%s\"",
+					nshards, router),
+			 errdetail("A statement over all shards of a table with %d indexes takes %lld locks.",
+					   nindexes, (long long) locks),
+			 errhint("Set max_locks_per_transaction to at least %lld and restart the server.",
+					 (long long) needed)));
+}
+
+/*
+ * Any leaf of a parent, as a template for others; InvalidOid if it has none.
+ */
+Oid
+AnyLeaf(Oid parent)
+{
+	List	   *leaves = find_inheritance_children(parent, AccessShareLock);
+
+	return leaves != NIL ? linitial_oid(leaves) : InvalidOid;
+}
+
+/*
+ * The shards of a router, copied so that they survive further catalog calls;
+ * List of RouterShard *.
+ */
+static List *
+CopyShards(const char *router)
+{
+	const Router *entry = CatalogRouter(router, false);
+	List	   *shards = NIL;
+
+	for (int i = 0; i < entry->nshards; i++)
+	{
+		RouterShard *shard = palloc(sizeof(RouterShard));
+
+		*shard = entry->shards[i];
+		shard->name = pstrdup(shard->name);
+		shard->schema = pstrdup(shard->schema);
+		if (shard->server != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("shard \"%s\" of router \"%s\" is on server \"%s\"",
+							shard->name, router, shard->server),
+					 errhint("Tables can be kept on shards of this server only.")));
+		shards = lappend(shards, shard);
+	}
+	return shards;
+}
+
+void
+CreateLeaves(Oid parent, const char *router, Oid template)
+{
+	ListCell   *lc;
+
+	foreach(lc, CopyShards(router))
+		LeafCreate(parent, lfirst(lc), template);
+}
+
+/*
+ * Refuse to go on if a leaf was dropped or detached by hand: its rows would be
+ * lost, and its keys have nowhere to go.
+ */
+void
+CheckLeavesPresent(Oid parent, const char *router)
+{
+	ListCell   *lc;
+
+	foreach(lc, CopyShards(router))
+	{
+		RouterShard *shard = lfirst(lc);
+
+		if (!OidIsValid(CatalogLeaf(parent, shard->index)))
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("table \"%s\" needs its leaf in shard \"%s\"",
+							get_rel_name(parent), shard->name),
+					 errhint("To get rid of the leaves, drop the table itself, or put it together with shard.undistribute_table(); to get rid of a shard, use shard.remove_shard().")));
+	}
+}
+
+static RouterShard *
+FindShard(const char *router, int shard_index)
+{
+	ListCell   *lc;
+
+	foreach(lc, CopyShards(router))
+	{
+		RouterShard *shard = lfirst(lc);
+
+		if (shard->index == shard_index)
+			return shard;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("router \"%s\" has no shard %d", router, shard_index)));
+}
+
+static int
+IndexCount(Oid relid)
+{
+	Relation	rel = table_open(relid, ShareUpdateExclusiveLock);
+	int			count = list_length(RelationGetIndexList(rel));
+
+	table_close(rel, NoLock);
+	return count;
+}
+
+static void
+CreateShardLeaf(Oid parent, const RouterShard *shard, int nshards, const char *router)
+{
+	Oid			sibling = AnyLeaf(parent);
+	Oid			leaf;
+
+	if (OidIsValid(CatalogLeaf(parent, shard->index)))
+		return;
+	CheckLockTable(router, nshards, IndexCount(parent), false);
+	leaf = LeafCreate(parent, shard, OidIsValid(sibling) ? sibling : parent);
+	if (OidIsValid(sibling))
+		LeafCluster(parent, leaf, ClusterIndex(sibling));
+}
+
+void
+TableCreateShard(const char *router, int shard_index)
+{
+	DdlScope	scope;
+	RouterShard *shard;
+	ListCell   *lc;
+
+	LockRouter(router, ExclusiveLock);
+	DdlBegin(&scope);
+	shard = FindShard(router, shard_index);
+	foreach(lc, CatalogRouterParents(router))
+		CreateShardLeaf(lfirst_oid(lc), shard, CatalogRouter(router, false)->nshards, router);
+	DdlEnd(&scope);
+}
+
+static void
+DropShardLeaf(Oid parent, int shard_index)
+{
+	Oid			leaf;
+	char	   *name;
+
+	LockRelationOid(parent, AccessExclusiveLock);
+	leaf = CatalogLeaf(parent, shard_index);
+	if (!OidIsValid(leaf))
+		return;
+	name = QualifiedName(leaf);
+	LockRelationOid(leaf, AccessExclusiveLock);
+	if (DdlTexts(psprintf("SELECT 'row' FROM %s LIMIT 1", name), InvalidOid, 0) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("shard %d still has rows of table %s", shard_index, QualifiedName(parent)),
+				 errhint("Move its keys to other shards first, with shard.remove_shard().")));
+	DdlRunf("DROP TABLE %s", name);
+}
+
+void
+TableDropShard(const char *router, int shard_index)
+{
+	DdlScope	scope;
+	ListCell   *lc;
+
+	LockRouter(router, ExclusiveLock);
+	DdlBegin(&scope);
+	foreach(lc, CatalogRouterParents(router))
+		DropShardLeaf(lfirst_oid(lc), shard_index);
+	DropEmptySchemas(router);
+	DdlEnd(&scope);
+}
+
+/*
+ * Drop those schemas of a router's shards in which nothing is left.
+ */
+void
+DropEmptySchemas(const char *router)
+{
+	const Router *entry = CatalogRouter(router, true);
+	List	   *schemas = NIL;
+	ListCell   *lc;
+
+	if (entry == NULL)
+		return;
+	for (int i = 0; i < entry->nshards; i++)
+		schemas = lappend(schemas, pstrdup(entry->shards[i].schema));
+	foreach(lc, schemas)
+	{
+		Oid			schema = get_namespace_oid(lfirst(lc), true);
+
+		if (OidIsValid(schema) &&
+			DdlTexts("SELECT 'object' FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass "
+					 "AND refobjid = $1 LIMIT 1", schema, 0) == NIL)
+			DdlRunf("DROP SCHEMA %s", quote_identifier(lfirst(lc)));
+	}
+}
