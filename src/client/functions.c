@@ -343,7 +343,8 @@ shard_engine_export(PG_FUNCTION_ARGS)
 	ExportRows(conn, portal, codecs);
 	(void) EngineAppendEnd(conn);
 	SPI_cursor_close(portal);
-	rows = EngineRun(conn, psprintf("COPY export TO %s (FORMAT parquet)", EngineQuoteLiteral(path)));
+	rows = EngineRun(conn, psprintf("COPY (SELECT * FROM export ORDER BY rowid) TO %s (FORMAT parquet)",
+									EngineQuoteLiteral(path)));
 	SPI_finish();
 	EngineRelease(conn);
 	PG_RETURN_INT64(rows);

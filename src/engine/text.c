@@ -358,13 +358,25 @@ AppendJsonString(Text *text, const char *data, size_t len)
 }
 
 /*
- * JSON has no number that is not finite.
+ * As few digits as read back as the same value, and at most as many as the type
+ * may need.  JSON has no number that is not finite.
  */
 static void
-AppendJsonDouble(Text *text, double value, int digits)
+AppendJsonDouble(Text *text, double value, bool single)
 {
+	char		buf[32];
+	int			most = single ? 9 : 17;
+
 	if (isfinite(value))
-		TextPrintf(text, "%.*g", digits, value);
+	{
+		for (int digits = single ? 6 : 15; digits <= most; digits++)
+		{
+			snprintf(buf, sizeof(buf), "%.*g", digits, value);
+			if (single ? strtof(buf, NULL) == (float) value : strtod(buf, NULL) == value)
+				break;
+		}
+		TextPrintf(text, "%s", buf);
+	}
 	else if (isnan(value))
 		TextPrintf(text, "\"NaN\"");
 	else
@@ -407,10 +419,10 @@ AppendJsonNumber(Text *text, const TypeNode *type, const void *data, uint64 row)
 			TextPrintf(text, "%llu", (unsigned long long) ((const uint64 *) data)[row]);
 			return true;
 		case DUCKDB_TYPE_FLOAT:
-			AppendJsonDouble(text, ((const float *) data)[row], 9);
+			AppendJsonDouble(text, ((const float *) data)[row], true);
 			return true;
 		case DUCKDB_TYPE_DOUBLE:
-			AppendJsonDouble(text, ((const double *) data)[row], 17);
+			AppendJsonDouble(text, ((const double *) data)[row], false);
 			return true;
 		case DUCKDB_TYPE_DECIMAL:
 			AppendSigned128(text, DecimalAt(type, data, row), type->scale);
