@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { icebergManifests, icebergMetadata, icebergRead } from 'icebird'
 
-const localPath = url => String(url).replace(/^file:(\/\/)?/, '')
+export const localPath = url => String(url).replace(/^file:(\/\/)?/, '')
 
 // icebird fetches by URL: let it fetch local files, with ranges.
 globalThis.fetch = async (url, init = {}) => {
