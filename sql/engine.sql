@@ -115,10 +115,10 @@ SELECT * FROM _shard.engine_query($$SELECT count(*), min(id), bool_or(id = 65537
     WHERE shard_live(filename, file_row_number)$$, 'shard/warehouse/engine_data.parquet',
     '{shard/warehouse/engine_deletes_2.parquet}', 'file:///data');
 -- A delete file that is none, and one that is missing.
+\set VERBOSITY sqlstate
 SELECT * FROM _shard.engine_query($$SELECT count(*) FROM 'shard/warehouse/engine_data.parquet'
     WHERE shard_live(filename, file_row_number)$$, 'shard/warehouse/engine_data.parquet',
     '{shard/warehouse/engine_data.parquet}', 'file:///data');
-\set VERBOSITY sqlstate
 SELECT * FROM _shard.engine_query($$SELECT count(*) FROM 'shard/warehouse/engine_data.parquet'
     WHERE shard_live(filename, file_row_number)$$, 'shard/warehouse/engine_data.parquet',
     '{shard/warehouse/engine_none.parquet}', 'file:///data');

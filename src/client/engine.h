@@ -99,7 +99,10 @@ extern int64 EngineResultRows(EngineResult *result);
 /* Run a statement and throw its rows away; returns rows changed if it says so. */
 extern int64 EngineRun(EngineConn *conn, const char *sql);
 
-/* Append chunks to a (temporary) table of this connection, in column order. */
+/*
+ * Append chunks to a temporary table of this connection, in column order.  Rows
+ * of a table have no order in the engine: not even rowid is that of appending.
+ */
 extern void EngineAppendBegin(EngineConn *conn, const char *table);
 extern void EngineAppend(EngineConn *conn, const WireChunk *chunk);
 extern int64 EngineAppendEnd(EngineConn *conn);

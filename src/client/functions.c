@@ -247,7 +247,8 @@ shard_engine_execute(PG_FUNCTION_ARGS)
 }
 
 /*
- * CREATE TEMP TABLE with the columns of a query's result, and their codecs.
+ * CREATE TEMP TABLE with the columns of a query's result, and their codecs; and
+ * with a number by which the rows get their order back.
  */
 static ValueCodec *
 CreateExportTable(EngineConn *conn, TupleDesc desc)
@@ -267,7 +268,7 @@ CreateExportTable(EngineConn *conn, TupleDesc desc)
 						 EngineQuoteIdentifier(NameStr(att->attname)),
 						 LakeTypeEngineName(codecs[col].type, type, sizeof(type)));
 	}
-	appendStringInfoChar(&sql, ')');
+	appendStringInfoString(&sql, ", \"_n\" BIGINT)");
 	(void) EngineRun(conn, sql.data);
 	return codecs;
 }
@@ -279,7 +280,8 @@ CreateChunk(const ValueCodec *codecs, int natts)
 
 	for (int i = 0; i < natts; i++)
 		types[i] = codecs[i].type;
-	return ChunkCreate(types, natts);
+	types[natts] = (LakeType) {LAKE_LONG, 0, 0};
+	return ChunkCreate(types, natts + 1);
 }
 
 /*
@@ -289,6 +291,7 @@ static void
 ExportRows(EngineConn *conn, Portal portal, ValueCodec *codecs)
 {
 	WireChunk  *chunk = NULL;
+	int64		n = 0;
 
 	for (;;)
 	{
@@ -299,7 +302,7 @@ ExportRows(EngineConn *conn, Portal portal, ValueCodec *codecs)
 			chunk = CreateChunk(codecs, SPI_tuptable->tupdesc->natts);
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
-			for (int col = 0; col < chunk->ncols; col++)
+			for (int col = 0; col < chunk->ncols - 1; col++)
 			{
 				bool		isnull;
 				Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
@@ -307,6 +310,8 @@ ExportRows(EngineConn *conn, Portal portal, ValueCodec *codecs)
 
 				ValuePut(&codecs[col], chunk, col, value, isnull);
 			}
+			n++;
+			ChunkPutFixed(chunk, chunk->ncols - 1, &n);
 			chunk->nrows++;
 			if (ChunkIsFull(chunk))
 			{
@@ -343,8 +348,8 @@ shard_engine_export(PG_FUNCTION_ARGS)
 	ExportRows(conn, portal, codecs);
 	(void) EngineAppendEnd(conn);
 	SPI_cursor_close(portal);
-	rows = EngineRun(conn, psprintf("COPY (SELECT * FROM export ORDER BY rowid) TO %s (FORMAT parquet)",
-									EngineQuoteLiteral(path)));
+	rows = EngineRun(conn, psprintf("COPY (SELECT * EXCLUDE (\"_n\") FROM export ORDER BY \"_n\") "
+									"TO %s (FORMAT parquet)", EngineQuoteLiteral(path)));
 	SPI_finish();
 	EngineRelease(conn);
 	PG_RETURN_INT64(rows);
