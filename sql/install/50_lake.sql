@@ -44,3 +44,40 @@ CREATE TABLE _shard.lake_trash (
 
 COMMENT ON TABLE _shard.lake_trash IS
     'shard: lake files to be removed as soon as no snapshot can see a pointer to them';
+CREATE FUNCTION shard.lake_snapshots(
+    relation regclass,
+    OUT snapshot_id bigint, OUT parent_id bigint, OUT sequence_number bigint,
+    OUT committed_at timestamptz, OUT operation text, OUT is_current boolean,
+    OUT total_files bigint, OUT total_rows bigint, OUT total_bytes bigint,
+    OUT manifest_list text, OUT summary jsonb)
+RETURNS SETOF record
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'shard_lake_snapshots';
+
+CREATE FUNCTION shard.lake_manifests(
+    relation regclass,
+    OUT path text, OUT content text, OUT bytes bigint, OUT partition_spec_id int,
+    OUT sequence_number bigint, OUT min_sequence_number bigint, OUT added_snapshot_id bigint,
+    OUT added_files int, OUT existing_files int, OUT deleted_files int,
+    OUT added_rows bigint, OUT existing_rows bigint, OUT deleted_rows bigint)
+RETURNS SETOF record
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'shard_lake_manifests';
+
+CREATE FUNCTION shard.lake_files(
+    relation regclass,
+    OUT path text, OUT content text, OUT format text, OUT rows bigint, OUT bytes bigint,
+    OUT sequence_number bigint, OUT snapshot_id bigint, OUT partition_spec_id int,
+    OUT sort_order_id int, OUT referenced_data_file text)
+RETURNS SETOF record
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'shard_lake_files';
+
+COMMENT ON FUNCTION shard.lake_snapshots(regclass) IS
+    'snapshots of the lake table behind a foreign table, or of a sharded table''s state table';
+COMMENT ON FUNCTION shard.lake_manifests(regclass) IS
+    'manifests of the current snapshot of a lake table';
+COMMENT ON FUNCTION shard.lake_files(regclass) IS
+    'live data and delete files of the current snapshot of a lake table';
+
+REVOKE ALL ON FUNCTION shard.lake_snapshots(regclass), shard.lake_manifests(regclass),
+    shard.lake_files(regclass) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shard.lake_snapshots(regclass), shard.lake_manifests(regclass),
+    shard.lake_files(regclass) TO shard_admin, shard_reader;

@@ -249,3 +249,28 @@ RegistryTrash(const char *path, bool tree)
 	ChangeAsOwner("INSERT INTO _shard.lake_trash (path, is_directory, owner) "
 				  "VALUES ($1, $2::boolean, $3)", 3, args);
 }
+
+bool
+RegistryRelation(Oid relation, char **namespace, char **name)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(relation);
+	MemoryContext caller = CurrentMemoryContext;
+	OwnerScope	scope;
+	bool		found = false;
+
+	EnterOwner(&scope, RegistryTable());
+	if (SPI_execute_with_args("SELECT namespace, name FROM _shard.lake_table WHERE relation = $1",
+							  1, &type, &value, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read _shard.lake_table");
+	if (SPI_processed == 1)
+	{
+		found = true;
+		*namespace = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0],
+															  SPI_tuptable->tupdesc, 1));
+		*name = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0],
+														 SPI_tuptable->tupdesc, 2));
+	}
+	LeaveOwner(&scope);
+	return found;
+}

@@ -24,6 +24,9 @@ extern bool RegistrySwap(const char *namespace, const char *name, const char *ol
 
 extern bool RegistryDelete(const char *namespace, const char *name);
 
+/* The state table of a sharded table; false if it has none. */
+extern bool RegistryRelation(Oid relation, char **namespace, char **name);
+
 /* Queue a file or (tree) a directory for removal once nobody can need it. */
 extern void RegistryTrash(const char *path, bool tree);
 
