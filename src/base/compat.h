@@ -30,6 +30,35 @@
 #define FunctionAclCheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
 #endif
 
+/* Paths of foreign tables; restrictions of a path itself are of joins only. */
+#if PG_VERSION_NUM >= 180000
+#define CreateForeignScanPath(root, rel, rows, startup, total, keys, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, keys, outer, NULL, NIL, private)
+#define CreateForeignUpperPath(root, rel, target, rows, startup, total, keys, private) \
+	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, keys, NULL, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define CreateForeignScanPath(root, rel, rows, startup, total, keys, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, NIL, private)
+#define CreateForeignUpperPath(root, rel, target, rows, startup, total, keys, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, keys, NULL, NIL, private)
+#else
+#define CreateForeignScanPath(root, rel, rows, startup, total, keys, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, keys, outer, NULL, private)
+#define CreateForeignUpperPath(root, rel, target, rows, startup, total, keys, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, keys, NULL, private)
+#endif
+
+/* The sort operator of a pathkey for a type, and whether it sorts downwards. */
+#if PG_VERSION_NUM >= 180000
+#define PathKeyOperator(key, type) \
+	get_opfamily_member_for_cmptype((key)->pk_opfamily, type, type, (key)->pk_cmptype)
+#define PathKeyDescending(key) ((key)->pk_cmptype == COMPARE_GT)
+#else
+#define PathKeyOperator(key, type) \
+	get_opfamily_member((key)->pk_opfamily, type, type, (key)->pk_strategy)
+#define PathKeyDescending(key) ((key)->pk_strategy == BTGreaterStrategyNumber)
+#endif
+
 /* A wait event set that lives until it is freed, in TopMemoryContext. */
 #if PG_VERSION_NUM >= 170000
 #define CompatCreateWaitEventSet(nevents) CreateWaitEventSet(NULL, (nevents))

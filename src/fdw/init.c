@@ -5,8 +5,10 @@
 #include "postgres.h"
 
 #include "fdw/fdw.h"
+#include "fdw/stats.h"
 
 void
 FdwInit(void)
 {
+	StatsInit();
 }

@@ -1,0 +1,86 @@
+/*
+ * deadline.c
+ *		shard.query_timeout: how long a lake query may keep its session waiting.
+ *
+ * Only the time spent waiting for the engine counts, so that a cursor that its
+ * client reads slowly does not run into it.  The timeout cancels the wait as
+ * a cancel request would; the error is then replaced by one that names the
+ * setting.
+ */
+#include "postgres.h"
+
+#include "base/settings.h"
+#include "fdw/deadline.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "storage/latch.h"
+#include "utils/timeout.h"
+
+static TimeoutId deadline = MAX_TIMEOUTS;
+static volatile sig_atomic_t expired = false;
+
+static void
+DeadlineHandler(void)
+{
+	expired = true;
+	InterruptPending = true;
+	QueryCancelPending = true;
+	SetLatch(MyLatch);
+}
+
+static void pg_attribute_noreturn()
+RaiseExpired(void)
+{
+	expired = false;
+	QueryCancelPending = false;
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("lake query took longer than shard.query_timeout (%d ms)", QueryTimeout),
+			 errhint("Set shard.query_timeout to a longer time, or to 0 for none.")));
+}
+
+static void
+Arm(int64 spent)
+{
+	int64		left = (int64) QueryTimeout - spent / 1000;
+
+	if (deadline == MAX_TIMEOUTS)
+		deadline = RegisterTimeout(USER_TIMEOUT, DeadlineHandler);
+	expired = false;
+	enable_timeout_after(deadline, (int) Max(left, 1));
+}
+
+void
+CallWithDeadline(void (*call) (void *), void *arg, int64 *spent)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool		limited = QueryTimeout > 0;
+	instr_time	start;
+	instr_time	end;
+
+	INSTR_TIME_SET_CURRENT(start);
+	if (limited)
+		Arm(*spent);
+	PG_TRY();
+	{
+		call(arg);
+		if (limited)
+			disable_timeout(deadline, false);
+	}
+	PG_CATCH();
+	{
+		if (limited)
+			disable_timeout(deadline, false);
+		if (!expired || geterrcode() != ERRCODE_QUERY_CANCELED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		RaiseExpired();
+	}
+	PG_END_TRY();
+	if (expired)
+		RaiseExpired();
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, start);
+	*spent += INSTR_TIME_GET_MICROSEC(end);
+}

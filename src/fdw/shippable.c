@@ -1,0 +1,348 @@
+/*
+ * shippable.c
+ *		The allow-list: what the engine answers exactly as PostgreSQL does.
+ *
+ * Functions and operators (by their function) are known by OID: all of them
+ * belong to PostgreSQL itself, so that their OIDs are the same in every
+ * database, and no function that a user made can be taken for one.  What is
+ * not listed is evaluated by PostgreSQL.  Absent on purpose, because the answers
+ * differ: numeric division, rounding, casts between text and anything, case
+ * conversion, regular expressions, floating-point arithmetic (it overflows
+ * silently in the engine), int2 arithmetic (the engine computes it in int4),
+ * everything that depends on the time zone.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_collation.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_type.h"
+#include "fdw/shippable.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/pg_locale.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#define COMPARE(eq, ne, lt, le, gt, ge, needs) \
+	{eq, "(%1 = %2)", needs}, {ne, "(%1 <> %2)", needs}, \
+	{lt, "(%1 < %2)", needs}, {le, "(%1 <= %2)", needs}, \
+	{gt, "(%1 > %2)", needs}, {ge, "(%1 >= %2)", needs}
+#define COMPARE_OF(prefix, needs) \
+	COMPARE(prefix##EQ, prefix##NE, prefix##LT, prefix##LE, prefix##GT, prefix##GE, needs)
+#define COMPARE_FLOATS(prefix) \
+	{prefix##EQ, "(CAST(%1 AS DOUBLE) = CAST(%2 AS DOUBLE))", 0}, \
+	{prefix##NE, "(CAST(%1 AS DOUBLE) <> CAST(%2 AS DOUBLE))", 0}, \
+	{prefix##LT, "(CAST(%1 AS DOUBLE) < CAST(%2 AS DOUBLE))", 0}, \
+	{prefix##LE, "(CAST(%1 AS DOUBLE) <= CAST(%2 AS DOUBLE))", 0}, \
+	{prefix##GT, "(CAST(%1 AS DOUBLE) > CAST(%2 AS DOUBLE))", 0}, \
+	{prefix##GE, "(CAST(%1 AS DOUBLE) >= CAST(%2 AS DOUBLE))", 0}
+#define ARITHMETIC(prefix) \
+	{prefix##PL, "(%1 + %2)", 0}, {prefix##MI, "(%1 - %2)", 0}, \
+	{prefix##MUL, "(%1 * %2)", 0}, {prefix##DIV, "(%1 // %2)", NEED_DIVISOR}
+
+static FunctionRule function_rules[] = {
+	COMPARE_OF(F_BOOL, 0),
+	COMPARE_OF(F_INT2, 0),
+	COMPARE_OF(F_INT4, 0),
+	COMPARE_OF(F_INT8, 0),
+	COMPARE_OF(F_INT24, 0),
+	COMPARE_OF(F_INT28, 0),
+	COMPARE_OF(F_INT42, 0),
+	COMPARE_OF(F_INT48, 0),
+	COMPARE_OF(F_INT82, 0),
+	COMPARE_OF(F_INT84, 0),
+	COMPARE_OF(F_FLOAT4, 0),
+	COMPARE_OF(F_FLOAT8, 0),
+	COMPARE_FLOATS(F_FLOAT48),
+	COMPARE_FLOATS(F_FLOAT84),
+	COMPARE_OF(F_NUMERIC_, NEED_DECIMAL_PAIR),
+	COMPARE_OF(F_DATE_, 0),
+	COMPARE_OF(F_TIME_, 0),
+	COMPARE_OF(F_TIMESTAMP_, 0),
+	COMPARE_OF(F_TIMESTAMPTZ_, 0),
+	COMPARE_OF(F_UUID_, 0),
+	COMPARE_OF(F_BYTEA, 0),
+	COMPARE(F_TEXTEQ, F_TEXTNE, F_TEXT_LT, F_TEXT_LE, F_TEXT_GT, F_TEXT_GE, 0),
+
+	ARITHMETIC(F_INT4),
+	ARITHMETIC(F_INT8),
+	ARITHMETIC(F_INT24),
+	ARITHMETIC(F_INT42),
+	ARITHMETIC(F_INT28),
+	ARITHMETIC(F_INT82),
+	ARITHMETIC(F_INT48),
+	ARITHMETIC(F_INT84),
+	{F_INT4MOD, "(%1 % %2)", NEED_DIVISOR},
+	{F_INT8MOD, "(%1 % %2)", NEED_DIVISOR},
+	{F_INT4UM, "(- %1)", 0},
+	{F_INT8UM, "(- %1)", 0},
+	{F_ABS_INT4, "abs(%1)", 0},
+	{F_INT4ABS, "abs(%1)", 0},
+	{F_ABS_INT8, "abs(%1)", 0},
+	{F_INT8ABS, "abs(%1)", 0},
+	{F_NUMERIC_ADD, "(%1 + %2)", NEED_DECIMAL_RESULT},
+	{F_NUMERIC_SUB, "(%1 - %2)", NEED_DECIMAL_RESULT},
+	{F_NUMERIC_MUL, "(%1 * %2)", NEED_DECIMAL_RESULT},
+	{F_NUMERIC_UMINUS, "(- %1)", NEED_DECIMAL_RESULT},
+	{F_NUMERIC_ABS, "abs(%1)", NEED_DECIMAL_RESULT},
+	{F_ABS_NUMERIC, "abs(%1)", NEED_DECIMAL_RESULT},
+
+	{F_INT4_INT2, "%1", 0},
+	{F_INT8_INT2, "CAST(%1 AS BIGINT)", 0},
+	{F_INT8_INT4, "CAST(%1 AS BIGINT)", 0},
+	{F_INT4_INT8, "CAST(%1 AS INTEGER)", 0},
+	{F_FLOAT8_INT2, "CAST(%1 AS DOUBLE)", 0},
+	{F_FLOAT8_INT4, "CAST(%1 AS DOUBLE)", 0},
+	{F_FLOAT8_INT8, "CAST(%1 AS DOUBLE)", 0},
+	{F_FLOAT8_FLOAT4, "CAST(%1 AS DOUBLE)", 0},
+	{F_NUMERIC_INT2, "CAST(%1 AS DECIMAL(5,0))", NEED_DECIMAL_RESULT},
+	{F_NUMERIC_INT4, "CAST(%1 AS DECIMAL(10,0))", NEED_DECIMAL_RESULT},
+	{F_NUMERIC_INT8, "CAST(%1 AS DECIMAL(19,0))", NEED_DECIMAL_RESULT},
+	{F_INT4_BOOL, "CAST(%1 AS INTEGER)", 0},
+	{F_BOOL_INT4, "CAST(%1 AS BOOLEAN)", 0},
+	{F_DATE_TIMESTAMP, "CAST(%1 AS DATE)", 0},
+
+	{F_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", 0},
+	{F_CHAR_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", 0},
+	{F_CHARACTER_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", 0},
+	{F_TEXTCAT, "(%1 || %2)", 0},
+	{F_SUBSTR_TEXT_INT4, "substring(%1, %2)", NEED_POSITION},
+	{F_SUBSTR_TEXT_INT4_INT4, "substring(%1, %2, %3)", NEED_POSITION},
+	{F_SUBSTRING_TEXT_INT4, "substring(%1, %2)", NEED_POSITION},
+	{F_SUBSTRING_TEXT_INT4_INT4, "substring(%1, %2, %3)", NEED_POSITION},
+	{F_STARTS_WITH, "starts_with(%1, %2)", NEED_TEXT},
+	{F_STRPOS, "CAST(strpos(%1, %2) AS INTEGER)", NEED_TEXT},
+	{F_POSITION_TEXT_TEXT, "CAST(strpos(%1, %2) AS INTEGER)", NEED_TEXT},
+	{F_REPLACE, "replace(%1, %2, %3)", NEED_TEXT},
+	{F_BTRIM_TEXT, "trim(%1, ' ')", 0},
+	{F_LTRIM_TEXT, "ltrim(%1, ' ')", 0},
+	{F_RTRIM_TEXT, "rtrim(%1, ' ')", 0},
+	{F_TEXTLIKE, "(%1 LIKE %2 ESCAPE '\\')", NEED_PATTERN},
+	{F_LIKE_TEXT_TEXT, "(%1 LIKE %2 ESCAPE '\\')", NEED_PATTERN},
+	{F_TEXTNLIKE, "(NOT (%1 LIKE %2 ESCAPE '\\'))", NEED_PATTERN},
+	{F_NOTLIKE_TEXT_TEXT, "(NOT (%1 LIKE %2 ESCAPE '\\'))", NEED_PATTERN},
+
+	{F_EXTRACT_TEXT_DATE, NULL, NEED_FIELD | NEED_DECIMAL_RESULT},
+	{F_EXTRACT_TEXT_TIMESTAMP, NULL, NEED_FIELD | NEED_DECIMAL_RESULT},
+	{F_DATE_PART_TEXT_TIMESTAMP, NULL, NEED_FIELD},
+	{F_DATE_TRUNC_TEXT_TIMESTAMP, NULL, NEED_FIELD},
+};
+
+/*
+ * Fields whose value is NULL for an infinite date, in both systems, and the
+ * same before Christ.
+ */
+static const FieldRule extract_rules[] = {
+	{"month", true, 2, "month(%2)"},
+	{"quarter", true, 1, "quarter(%2)"},
+	{"week", true, 2, "week(%2)"},
+	{"day", true, 2, "day(%2)"},
+	{"doy", true, 3, "dayofyear(%2)"},
+	{"dow", true, 1, "dayofweek(%2)"},
+	{"isodow", true, 1, "isodow(%2)"},
+	{"hour", false, 2, "hour(%2)"},
+	{"minute", false, 2, "minute(%2)"},
+};
+
+static const FieldRule trunc_rules[] = {
+	{"year", true, 0, "date_trunc('year', %2)"},
+	{"quarter", true, 0, "date_trunc('quarter', %2)"},
+	{"month", true, 0, "date_trunc('month', %2)"},
+	{"week", true, 0, "date_trunc('week', %2)"},
+	{"day", true, 0, "date_trunc('day', %2)"},
+	{"hour", true, 0, "date_trunc('hour', %2)"},
+	{"minute", true, 0, "date_trunc('minute', %2)"},
+	{"second", true, 0, "date_trunc('second', %2)"},
+};
+
+#define MINIMUM(function, byte_order) {function, AGGREGATE_PLAIN, "min(%a)", NULL, byte_order}
+#define MAXIMUM(function, byte_order) {function, AGGREGATE_PLAIN, "max(%a)", NULL, byte_order}
+
+static AggregateRule aggregate_rules[] = {
+	{F_COUNT_, AGGREGATE_PLAIN, "count(*)", "BIGINT", false},
+	{F_COUNT_ANY, AGGREGATE_PLAIN, "count(%a)", "BIGINT", false},
+	{F_SUM_INT2, AGGREGATE_PLAIN, "sum(%a)", "BIGINT", false},
+	{F_SUM_INT4, AGGREGATE_PLAIN, "sum(%a)", "BIGINT", false},
+	{F_SUM_INT8, AGGREGATE_PLAIN, "sum(%a)", "DECIMAL(38,0)", false},
+	{F_SUM_NUMERIC, AGGREGATE_DECIMAL, "sum(%a)", NULL, false},
+	{F_SUM_FLOAT8, AGGREGATE_FLOAT_SUM, "sum(%a)", NULL, false},
+	{F_AVG_INT2, AGGREGATE_AVERAGE, NULL, NULL, false},
+	{F_AVG_INT4, AGGREGATE_AVERAGE, NULL, NULL, false},
+	{F_AVG_INT8, AGGREGATE_AVERAGE, NULL, NULL, false},
+	{F_AVG_NUMERIC, AGGREGATE_AVERAGE, NULL, NULL, false},
+	{F_AVG_FLOAT4, AGGREGATE_FLOAT_SUM, "avg(%a)", NULL, false},
+	{F_AVG_FLOAT8, AGGREGATE_FLOAT_SUM, "avg(%a)", NULL, false},
+	{F_BOOL_AND, AGGREGATE_PLAIN, "bool_and(%a)", NULL, false},
+	{F_EVERY, AGGREGATE_PLAIN, "bool_and(%a)", NULL, false},
+	{F_BOOL_OR, AGGREGATE_PLAIN, "bool_or(%a)", NULL, false},
+	MINIMUM(F_MIN_INT2, false), MAXIMUM(F_MAX_INT2, false),
+	MINIMUM(F_MIN_INT4, false), MAXIMUM(F_MAX_INT4, false),
+	MINIMUM(F_MIN_INT8, false), MAXIMUM(F_MAX_INT8, false),
+	MINIMUM(F_MIN_FLOAT4, false), MAXIMUM(F_MAX_FLOAT4, false),
+	MINIMUM(F_MIN_FLOAT8, false), MAXIMUM(F_MAX_FLOAT8, false),
+	MINIMUM(F_MIN_NUMERIC, false), MAXIMUM(F_MAX_NUMERIC, false),
+	MINIMUM(F_MIN_DATE, false), MAXIMUM(F_MAX_DATE, false),
+	MINIMUM(F_MIN_TIME, false), MAXIMUM(F_MAX_TIME, false),
+	MINIMUM(F_MIN_TIMESTAMP, false), MAXIMUM(F_MAX_TIMESTAMP, false),
+	MINIMUM(F_MIN_TIMESTAMPTZ, false), MAXIMUM(F_MAX_TIMESTAMPTZ, false),
+	MINIMUM(F_MIN_TEXT, true), MAXIMUM(F_MAX_TEXT, true),
+};
+
+static bool lists_ready = false;
+
+static int
+CompareFunctionRules(const void *a, const void *b)
+{
+	Oid			x = ((const FunctionRule *) a)->function;
+	Oid			y = ((const FunctionRule *) b)->function;
+
+	return x < y ? -1 : x > y;
+}
+
+static int
+CompareAggregateRules(const void *a, const void *b)
+{
+	Oid			x = ((const AggregateRule *) a)->function;
+	Oid			y = ((const AggregateRule *) b)->function;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool
+OrdersText(Oid function)
+{
+	return function == F_TEXT_LT || function == F_TEXT_LE || function == F_TEXT_GT || function == F_TEXT_GE;
+}
+
+/*
+ * Put the lists in order for searching; once per process.
+ */
+static void
+PrepareLists(void)
+{
+	if (lists_ready)
+		return;
+	for (int i = 0; i < lengthof(function_rules); i++)
+		if (OrdersText(function_rules[i].function))
+			function_rules[i].needs |= NEED_BYTE_ORDER;
+	qsort(function_rules, lengthof(function_rules), sizeof(FunctionRule), CompareFunctionRules);
+	qsort(aggregate_rules, lengthof(aggregate_rules), sizeof(AggregateRule), CompareAggregateRules);
+	lists_ready = true;
+}
+
+const FunctionRule *
+FunctionRuleOf(Oid function)
+{
+	FunctionRule key = {function};
+
+	PrepareLists();
+	return bsearch(&key, function_rules, lengthof(function_rules), sizeof(FunctionRule), CompareFunctionRules);
+}
+
+const AggregateRule *
+AggregateRuleOf(Oid function)
+{
+	AggregateRule key = {function};
+
+	PrepareLists();
+	return bsearch(&key, aggregate_rules, lengthof(aggregate_rules), sizeof(AggregateRule), CompareAggregateRules);
+}
+
+const FieldRule *
+ExtractRuleOf(const char *field, bool is_date)
+{
+	for (int i = 0; i < lengthof(extract_rules); i++)
+		if (pg_strcasecmp(extract_rules[i].field, field) == 0 && (extract_rules[i].of_date || !is_date))
+			return &extract_rules[i];
+	return NULL;
+}
+
+const FieldRule *
+TruncRuleOf(const char *field)
+{
+	for (int i = 0; i < lengthof(trunc_rules); i++)
+		if (pg_strcasecmp(trunc_rules[i].field, field) == 0)
+			return &trunc_rules[i];
+	return NULL;
+}
+
+/* ---- collations ---- */
+
+static bool
+NamesByteOrder(const char *locale)
+{
+	return strcmp(locale, "C") == 0 || strcmp(locale, "POSIX") == 0 ||
+		pg_strcasecmp(locale, "C.UTF-8") == 0 || pg_strcasecmp(locale, "C.UTF8") == 0;
+}
+
+static char *
+TextAttribute(int cache, HeapTuple tuple, AttrNumber attnum)
+{
+	bool		isnull;
+	Datum		value = SysCacheGetAttr(cache, tuple, attnum, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/*
+ * Is the database's own collation one of byte order?
+ */
+static bool
+DatabaseByteOrder(void)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	Form_pg_database form;
+	char	   *locale = NULL;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+	form = (Form_pg_database) GETSTRUCT(tuple);
+	if (form->datlocprovider != COLLPROVIDER_ICU)
+		locale = TextAttribute(DATABASEOID, tuple, Anum_pg_database_datcollate);
+	ReleaseSysCache(tuple);
+	return locale != NULL && NamesByteOrder(locale);
+}
+
+bool
+CollationByteOrder(Oid collation)
+{
+	HeapTuple	tuple;
+	Form_pg_collation form;
+	char	   *locale = NULL;
+
+	if (!OidIsValid(collation) || GetDatabaseEncoding() != PG_UTF8)
+		return false;
+	if (collation == DEFAULT_COLLATION_OID)
+		return DatabaseByteOrder();
+	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	if (form->collprovider == COLLPROVIDER_LIBC && form->collisdeterministic)
+		locale = TextAttribute(COLLOID, tuple, Anum_pg_collation_collcollate);
+	ReleaseSysCache(tuple);
+	return locale != NULL && NamesByteOrder(locale);
+}
+
+bool
+CollationByteEqual(Oid collation)
+{
+	return !OidIsValid(collation) || get_collation_isdeterministic(collation);
+}
+
+bool
+IsDefaultSortOperator(Oid op, Oid typid)
+{
+	TypeCacheEntry *type = lookup_type_cache(typid, TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
+
+	return op == type->lt_opr || op == type->gt_opr;
+}
+
+bool
+IsDefaultEquality(Oid op, Oid typid)
+{
+	return op == lookup_type_cache(typid, TYPECACHE_EQ_OPR)->eq_opr;
+}

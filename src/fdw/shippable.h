@@ -1,0 +1,73 @@
+/*
+ * shippable.h
+ *		The allow-list: what the engine answers exactly as PostgreSQL does.
+ */
+#ifndef SHARD_FDW_SHIPPABLE_H
+#define SHARD_FDW_SHIPPABLE_H
+
+#include "postgres.h"
+#include "nodes/primnodes.h"
+
+/* Conditions under which a function of the list may be shipped. */
+#define NEED_BYTE_ORDER			0x0001	/* its collation orders by bytes */
+#define NEED_DIVISOR			0x0002	/* second argument: a constant, not 0 or -1 */
+#define NEED_POSITION			0x0004	/* second argument: a constant of at least 1; third: not
+										 * negative */
+#define NEED_PATTERN			0x0008	/* second argument: a constant LIKE pattern */
+#define NEED_TEXT				0x0010	/* second argument: a constant text that is not empty */
+#define NEED_DECIMAL_PAIR		0x0020	/* both arguments fit one decimal type */
+#define NEED_DECIMAL_RESULT		0x0040	/* the result fits a decimal type */
+#define NEED_FIELD				0x0080	/* first argument: a constant field of a date; see FieldRule */
+
+typedef struct FunctionRule
+{
+	Oid			function;
+	const char *sql;			/* with %1, %2, %3 for the arguments */
+	uint32		needs;
+} FunctionRule;
+
+/* NULL if a function, or the function of an operator, is not on the list. */
+extern const FunctionRule *FunctionRuleOf(Oid function);
+
+typedef struct FieldRule
+{
+	const char *field;
+	bool		of_date;		/* PostgreSQL has it for dates, too */
+	int			digits;			/* of the result */
+	const char *sql;
+} FieldRule;
+
+/* extract(), date_part() and date_trunc() of a constant field. */
+extern const FieldRule *ExtractRuleOf(const char *field, bool is_date);
+extern const FieldRule *TruncRuleOf(const char *field);
+
+typedef enum AggregateKind
+{
+	AGGREGATE_PLAIN,			/* sql */
+	AGGREGATE_AVERAGE,			/* sum and count, divided here */
+	AGGREGATE_FLOAT_SUM,		/* sql, unless finite values overflow */
+	AGGREGATE_DECIMAL			/* sum of a numeric: sql */
+} AggregateKind;
+
+typedef struct AggregateRule
+{
+	Oid			function;
+	AggregateKind kind;
+	const char *sql;			/* with %a for the call's inside, including DISTINCT */
+	const char *type;			/* engine type of the result, NULL = as it comes */
+	bool		byte_order;		/* its collation must order by bytes */
+} AggregateRule;
+
+extern const AggregateRule *AggregateRuleOf(Oid function);
+
+/* Does a collation order by the bytes of UTF-8? */
+extern bool CollationByteOrder(Oid collation);
+
+/* Is equality under a collation that of the bytes?  True for no collation. */
+extern bool CollationByteEqual(Oid collation);
+
+/* Is op the ordinary equality or ordering operator of its type? */
+extern bool IsDefaultSortOperator(Oid op, Oid typid);
+extern bool IsDefaultEquality(Oid op, Oid typid);
+
+#endif							/* SHARD_FDW_SHIPPABLE_H */

@@ -1,0 +1,356 @@
+/*
+ * source.c
+ *		What a foreign table reads, and how its columns correspond.
+ *
+ * Columns are matched by name.  A type fits if every value of the source's
+ * type has exactly one value of the column's type: equal types, wider ones, and
+ * for types that the lake has no counterpart of, their text form.  A column
+ * that does not fit is an error only when a query reads it, so that one odd
+ * column does not make the table useless.
+ *
+ * A source is opened anew by every planning and every execution, in the
+ * caller's memory context.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "client/values.h"
+#include "fdw/parquet.h"
+#include "fdw/source.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* Decimal digits that hold every value of an integer type. */
+#define INT_DIGITS 10
+#define LONG_DIGITS 19
+
+char *
+PgTypeForLakeType(LakeType type)
+{
+	switch (type.kind)
+	{
+		case LAKE_BOOLEAN:
+			return "boolean";
+		case LAKE_INT:
+			return "integer";
+		case LAKE_LONG:
+			return "bigint";
+		case LAKE_FLOAT:
+			return "real";
+		case LAKE_DOUBLE:
+			return "double precision";
+		case LAKE_DECIMAL:
+			return psprintf("numeric(%d,%d)", type.precision, type.scale);
+		case LAKE_DATE:
+			return "date";
+		case LAKE_TIME:
+			return "time";
+		case LAKE_TIMESTAMP:
+			return "timestamp";
+		case LAKE_TIMESTAMPTZ:
+			return "timestamptz";
+		case LAKE_STRING:
+			return "text";
+		case LAKE_BINARY:
+			return "bytea";
+		case LAKE_UUID:
+			return "uuid";
+		case LAKE_JSON:
+			return "jsonb";
+	}
+	return "text";
+}
+
+/*
+ * Does a decimal type hold every value of a stored type?
+ */
+static bool
+DecimalHolds(LakeType wanted, LakeType stored)
+{
+	int			whole = wanted.precision - wanted.scale;
+
+	switch (stored.kind)
+	{
+		case LAKE_INT:
+			return whole >= INT_DIGITS;
+		case LAKE_LONG:
+			return whole >= LONG_DIGITS;
+		case LAKE_DECIMAL:
+			return stored.scale <= wanted.scale && stored.precision - stored.scale <= whole;
+		default:
+			return false;
+	}
+}
+
+/*
+ * A numeric column without precision takes on that of what is stored.
+ */
+static bool
+UnboundedNumericFits(LakeType stored, LakeType *type)
+{
+	int			digits = stored.kind == LAKE_INT ? INT_DIGITS : LONG_DIGITS;
+
+	*type = stored;
+	if (stored.kind == LAKE_DECIMAL)
+		return true;
+	if (stored.kind != LAKE_INT && stored.kind != LAKE_LONG)
+		return false;
+	*type = (LakeType) {LAKE_DECIMAL, digits, 0};
+	return true;
+}
+
+/*
+ * Fill in how a column reads a stored type; false if it does not fit.
+ */
+static bool
+FitColumn(SourceColumn *column)
+{
+	LakeType	stored = column->stored;
+	Oid			base = getBaseType(column->typid);
+	LakeType	wanted = LakeTypeFromPg(column->typid, column->typmod, &column->as_text);
+
+	column->type = stored;
+	if (stored.kind == LAKE_JSON)
+	{
+		column->as_text = true;
+		return base == JSONOID || base == JSONBOID || base == TEXTOID;
+	}
+	if (column->as_text)
+	{
+		if (stored.kind == LAKE_STRING)
+			return true;
+		column->as_text = false;
+		return base == NUMERICOID && UnboundedNumericFits(stored, &column->type);
+	}
+	if (wanted.kind == stored.kind && wanted.kind != LAKE_DECIMAL)
+		return true;
+	column->type = wanted;
+	switch (wanted.kind)
+	{
+		case LAKE_DECIMAL:
+			return DecimalHolds(wanted, stored);
+		case LAKE_LONG:
+			return stored.kind == LAKE_INT;
+		case LAKE_DOUBLE:
+			return stored.kind == LAKE_FLOAT;
+		default:
+			return false;
+	}
+}
+
+static void
+MapColumn(LakeSource *source, SourceColumn *column, Form_pg_attribute att)
+{
+	const IcebergField *field;
+
+	column->state = COLUMN_DROPPED;
+	if (att->attisdropped)
+		return;
+	column->name = ColumnSourceName(source->relid, att->attnum, NameStr(att->attname));
+	column->typid = att->atttypid;
+	column->typmod = att->atttypmod;
+	column->state = COLUMN_MISSING;
+	field = IcebergFieldByName(source->schema, column->name);
+	if (field == NULL)
+		return;
+	column->field_id = field->id;
+	column->stored = field->type;
+	column->stored_name = field->type_json;
+	column->state = field->primitive && FitColumn(column) ? COLUMN_OK : COLUMN_MISMATCH;
+}
+
+static void
+MapColumns(LakeSource *source)
+{
+	Relation	rel = table_open(source->relid, NoLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	source->natts = desc->natts;
+	source->columns = palloc0(Max(desc->natts, 1) * sizeof(SourceColumn));
+	for (int i = 0; i < desc->natts; i++)
+		MapColumn(source, &source->columns[i], TupleDescAttr(desc, i));
+	table_close(rel, NoLock);
+}
+
+static void
+OpenTable(LakeSource *source)
+{
+	TableOptions *options = source->options;
+
+	source->title = psprintf("%s.%s", options->namespace, options->name);
+	source->table = LakeOpen(options->namespace, options->name, true);
+	if (source->table == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("lake table \"%s\" does not exist", source->title),
+				 errdetail("Foreign table \"%s\" reads it.", get_rel_name(source->relid)),
+				 errhint("The table iceberg_tables lists the tables of the lake.")));
+	source->schema = IcebergCurrentSchema(source->table->metadata);
+}
+
+static void
+OpenParquet(LakeSource *source)
+{
+	source->files = ExpandPattern(source->options->path);
+	if (source->files == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FILE),
+				 errmsg("no file matches \"%s\"", source->options->path)));
+	source->schema = ParquetSchema(source->files);
+}
+
+LakeSource *
+SourceOpen(Oid relid)
+{
+	LakeSource *source = palloc0(sizeof(LakeSource));
+
+	source->relid = relid;
+	source->options = TableOptionsOf(relid);
+	source->title = source->options->path;
+	switch (source->options->kind)
+	{
+		case SOURCE_TABLE:
+			OpenTable(source);
+			break;
+		case SOURCE_METADATA:
+			source->table = LakeOpenMetadata(source->options->path);
+			source->schema = IcebergCurrentSchema(source->table->metadata);
+			break;
+		case SOURCE_PARQUET:
+			OpenParquet(source);
+			break;
+	}
+	MapColumns(source);
+	return source;
+}
+
+static void pg_attribute_noreturn()
+RaiseMissingColumn(LakeSource *source, SourceColumn *column)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < source->schema->nfields; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", source->schema->fields[i].name);
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+			 errmsg("column \"%s\" does not exist in \"%s\"", column->name, source->title),
+			 errhint("Its columns are: %s.", names.data)));
+}
+
+SourceColumn *
+SourceColumnOf(LakeSource *source, AttrNumber attnum)
+{
+	SourceColumn *column;
+
+	if (attnum < 1 || attnum > source->natts)
+		elog(ERROR, "foreign table %u has no column %d", source->relid, attnum);
+	column = &source->columns[attnum - 1];
+	if (column->state == COLUMN_MISSING)
+		RaiseMissingColumn(source, column);
+	if (column->state == COLUMN_MISMATCH)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+				 errmsg("column \"%s\" of foreign table \"%s\" cannot have type %s",
+						column->name, get_rel_name(source->relid),
+						format_type_with_typemod(column->typid, column->typmod)),
+				 errdetail("Its type in \"%s\" is %s.", source->title, column->stored_name),
+				 column->stored.kind != 0
+				 ? errhint("Declare it as %s.", PgTypeForLakeType(column->stored)) : 0));
+	return column;
+}
+
+/* ---- scanning ---- */
+
+static int
+ComparePartitions(const IcebergFile *a, const IcebergFile *b)
+{
+	if (a->spec_id != b->spec_id)
+		return a->spec_id < b->spec_id ? -1 : 1;
+	for (int i = 0; i < Min(a->npartition, b->npartition); i++)
+	{
+		IcebergBytes x = a->partition[i].value;
+		IcebergBytes y = b->partition[i].value;
+		int			order;
+
+		if ((x.data == NULL) != (y.data == NULL))
+			return x.data == NULL ? -1 : 1;
+		if (x.len != y.len)
+			return x.len < y.len ? -1 : 1;
+		order = x.len > 0 ? memcmp(x.data, y.data, x.len) : 0;
+		if (order != 0)
+			return order;
+	}
+	return a->npartition - b->npartition;
+}
+
+static int
+CompareFiles(const ListCell *a, const ListCell *b)
+{
+	return ComparePartitions(lfirst(a), lfirst(b));
+}
+
+/*
+ * Number of distinct partitions among files; a table without is one.
+ */
+static int
+CountPartitions(List *files)
+{
+	List	   *sorted = list_copy(files);
+	const IcebergFile *previous = NULL;
+	int			count = 0;
+	ListCell   *lc;
+
+	list_sort(sorted, CompareFiles);
+	foreach(lc, sorted)
+	{
+		if (previous == NULL || ComparePartitions(previous, lfirst(lc)) != 0)
+			count++;
+		previous = lfirst(lc);
+	}
+	list_free(sorted);
+	return count;
+}
+
+SourceScan *
+SourcePlanScan(LakeSource *source, const LakeCondition *conditions, int n)
+{
+	SourceScan *scan = palloc0(sizeof(SourceScan));
+
+	scan->source = source;
+	scan->snapshot_id = -1;
+	if (source->table == NULL)
+	{
+		ParquetTotals(source->files, &scan->rows, &scan->bytes);
+		scan->files = list_length(source->files);
+		scan->partitions = 1;
+		return scan;
+	}
+	scan->lake = LakeScanPlan(source->table, -1, conditions, n);
+	scan->snapshot_id = scan->lake->snapshot_id;
+	scan->files = list_length(scan->lake->files);
+	scan->files_pruned = scan->lake->files_pruned;
+	scan->bytes = scan->lake->bytes;
+	scan->rows = scan->lake->rows;
+	scan->partitions = CountPartitions(scan->lake->files);
+	return scan;
+}
+
+char *
+SourceScanSql(SourceScan *scan, List *attnums)
+{
+	LakeSource *source = scan->source;
+	int		   *ids = palloc(Max(list_length(attnums), 1) * sizeof(int));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, attnums)
+		ids[n++] = SourceColumnOf(source, lfirst_int(lc))->field_id;
+	if (n == 0)
+		ids[n++] = source->schema->fields[0].id;	/* rows are counted: any column will do */
+	if (source->table == NULL)
+		return ParquetScanSql(source->files, source->schema, ids, n);
+	return LakeScanSql(scan->lake, ids, n, false);
+}
