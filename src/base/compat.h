@@ -15,6 +15,13 @@
 #include "varatt.h"
 #endif
 
+/* Which file a relation has at the moment. */
+#if PG_VERSION_NUM >= 160000
+#define RelationGetFileNumber(rel)	((rel)->rd_locator.relNumber)
+#else
+#define RelationGetFileNumber(rel)	((rel)->rd_node.relNode)
+#endif
+
 /* The process of a virtual transaction, or NULL; needs storage/procarray.h. */
 #if PG_VERSION_NUM >= 170000
 #define VirtualTransactionProc(vxid) ProcNumberGetProc((vxid).procNumber)

@@ -5,8 +5,12 @@
 #include "postgres.h"
 
 #include "migration/migration.h"
+#include "migration/progress.h"
+#include "migration/worker.h"
 
 void
 MigrationInit(void)
 {
+	ProgressInit();
+	LaunchInit();
 }

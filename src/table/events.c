@@ -87,7 +87,8 @@ shard_on_sql_drop(PG_FUNCTION_ARGS)
 	DdlScope	scope;
 
 	RequireEventTrigger(fcinfo);
-	if (DdlIsOurs() || CatalogShardedTables(NULL) == NIL)
+	/* dropped tables are in our catalog still, but no sharded tables any more */
+	if (DdlIsOurs() || !CatalogExtensionExists())
 		PG_RETURN_NULL();
 	DdlBegin(&scope);
 	ForgetDroppedTables();

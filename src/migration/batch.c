@@ -1,0 +1,487 @@
+/*
+ * batch.c
+ *		Moving the keys of one interval of hash space, in one transaction.
+ *
+ * Phases:
+ *	 replaying	target leaves are filled, from the lake where there is one; the
+ *				source leaves are read, and the target is made equal to them.
+ *				Nobody sees these rows, and nobody waits.
+ *	 cutover	ACCESS EXCLUSIVE on the parents and leaves; what changed since is
+ *				applied, count and checksum of both sides compared, the rows
+ *				deleted at the source, the frontier advanced.
+ * The transaction commits all of it or nothing.
+ *
+ * Locks: the worker never waits in a lock queue for longer than
+ * shard.migration_lock_timeout.  Up to the cut-over it holds ACCESS SHARE on
+ * parents and leaves and ROW EXCLUSIVE on target leaves, which block nobody but
+ * DDL.  Nothing under the lock waits for a row lock: the rows that the worker
+ * updates are locked with SKIP LOCKED first.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "base/points.h"
+#include "base/settings.h"
+#include "base/worker.h"
+#include "catalog/catalog.h"
+#include "migration/batch.h"
+#include "migration/lake_side.h"
+#include "migration/match.h"
+#include "migration/progress.h"
+#include "migration/sql.h"
+#include "miscadmin.h"
+#include "table/table.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* Attempts at the locks that only try; afterwards the worker queues. */
+#define POLITE_ATTEMPTS 20
+#define POLITE_PAUSE 5			/* ms */
+#define MAX_PAUSE 5000			/* ms */
+
+/* After so long without the locks, the batch is given up and done anew. */
+#define LOCK_PATIENCE 30000		/* ms */
+
+/* The cut-over begins when a look at the source brings fewer changes. */
+#define FEW_CHANGES 200
+#define MAX_CATCH_UPS 5
+
+/* Aim of the time under the lock, and the limits of a batch's size. */
+#define LOCK_AIM 25				/* ms */
+#define MIN_ROWS 1000
+#define MAX_ROWS 1000000
+#define FIRST_ROWS 20000
+
+typedef struct Batch
+{
+	Run		   *run;
+	const MigrationJob *job;
+	char	   *router;
+	List	   *shards;			/* of int: sources and targets */
+	List	   *parents;		/* of Oid */
+	KeyMoves   *moves;
+	Match	   *match;
+	BatchReport *report;
+} Batch;
+
+void
+RunReset(Run *run)
+{
+	if (run->context == NULL)
+		run->context = AllocSetContextCreate(TopMemoryContext, "shard migration run",
+											 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(run->context);
+	run->sources = NIL;
+	run->has_window = false;
+	if (run->rows_limit == 0)
+		run->rows_limit = FIRST_ROWS;
+}
+
+List *
+BatchShards(const int *a, int na, const int *b, int nb)
+{
+	List	   *shards = NIL;
+
+	for (int i = 0; i < na; i++)
+		shards = list_append_unique_int(shards, a[i]);
+	for (int i = 0; i < nb; i++)
+		shards = list_append_unique_int(shards, b[i]);
+	return shards;
+}
+
+/* ---- the locks ---- */
+
+/*
+ * How long attempt number n may queue, and how long to pause after it.
+ */
+static void
+LockPolicy(int n, int *queue, long *pause)
+{
+	int			later = n - POLITE_ATTEMPTS;
+
+	*queue = 0;
+	*pause = POLITE_PAUSE;
+	if (later < 0)
+		return;
+	*queue = Min(MigrationLockTimeout, 10 << Min(later, 20));
+	*pause = Min(MAX_PAUSE, 100L << Min(later, 10));
+}
+
+static bool
+IsRequested(int64 migration)
+{
+	bool		requested;
+
+	SqlBegin();
+	requested = SQL_RUN("SELECT FROM _shard.migration_request"
+						" WHERE migration_id OPERATOR(pg_catalog.=) $1", SQL_INT8(migration)) > 0;
+	SqlEnd();
+	return requested;
+}
+
+bool
+BatchLock(Run *run, const char *router, List *shard_indexes, int64 migration,
+		  void (*meanwhile) (void *), void *arg, int *attempts)
+{
+	TimestampTz began = GetCurrentTimestamp();
+	bool		locked = false;
+
+	for (*attempts = 1;; (*attempts)++)
+	{
+		int			queue,
+					blocker = 0;
+		long		pause;
+
+		LockPolicy(run->lock_attempts, &queue, &pause);
+		if (TableLockForFlip(router, shard_indexes, queue, &blocker))
+		{
+			locked = true;
+			break;
+		}
+		run->lock_attempts++;
+		ProgressWaiting("locks on the tables", blocker);
+		SHARD_POINT("migration-lock-wait");
+		if (TimestampDifferenceExceeds(began, GetCurrentTimestamp(), LOCK_PATIENCE) ||
+			IsRequested(migration))
+			break;
+		WorkerWait(pause);
+		if (meanwhile != NULL)
+			meanwhile(arg);
+	}
+	if (locked)
+	{
+		ProgressWaiting(NULL, 0);
+		run->lock_attempts = 0;
+	}
+	return locked;
+}
+
+/*
+ * Lock the rows that are updated under the lock, if nobody else has them.
+ */
+static bool
+LockJournalRows(Batch *batch)
+{
+	bool		locked;
+
+	SqlBegin();
+	locked = SQL_RUN("SELECT FROM _shard.router WHERE name OPERATOR(pg_catalog.=) $1"
+					 " FOR NO KEY UPDATE SKIP LOCKED", SQL_TEXT(batch->router)) == 1 &&
+		SQL_RUN("SELECT FROM _shard.migration WHERE migration_id OPERATOR(pg_catalog.=) $1"
+				" FOR NO KEY UPDATE SKIP LOCKED", SQL_INT8(batch->job->id)) == 1;
+	SqlEnd();
+	return locked;
+}
+
+/*
+ * With the locks held: is the router what it was when the batch began?  A table
+ * that was distributed meanwhile has rows that the batch does not know.
+ */
+static bool
+IsUnchanged(Batch *batch, uint64 frontier)
+{
+	List	   *parents = CatalogRouterParents(batch->router);
+	const Router *router = CatalogRouter(batch->router, false);
+
+	return list_difference_oid(parents, batch->parents) == NIL &&
+		router->migrating && router->frontier == frontier &&
+		router->has_pins == batch->moves->has_pins;
+}
+
+/* ---- sources ---- */
+
+static Source *
+SourceOf(Run *run, Oid parent, Oid leaf, int shard_index)
+{
+	ListCell   *lc;
+	MemoryContext old;
+	Source	   *source;
+
+	foreach(lc, run->sources)
+	{
+		source = lfirst(lc);
+		if (SourceLeaf(source) == leaf && SourceParent(source) == parent)
+			return source;
+	}
+	old = MemoryContextSwitchTo(run->context);
+	source = SourceCreate(parent, leaf, shard_index);
+	run->sources = lappend(run->sources, source);
+	MemoryContextSwitchTo(old);
+	return source;
+}
+
+/*
+ * The window of hash space that is read at once: several batches share it,
+ * unless pins may change between them or we are on the way back.
+ */
+static void
+ChooseWindow(Batch *batch)
+{
+	Run		   *run = batch->run;
+	BatchReport *report = batch->report;
+
+	if (run->has_window && !batch->moves->has_pins && batch->job->direction > 0 &&
+		run->window_low <= report->low && run->window_high >= report->high)
+		return;
+	run->window_low = report->low;
+	run->window_high = report->high;
+	if (!batch->moves->has_pins && batch->job->direction > 0)
+		run->window_high = Max(report->high, IntervalWindow(batch->job, report->low));
+	run->has_window = true;
+}
+
+/*
+ * Look at every source leaf; tell is NULL for the first look, which only
+ * brings what earlier batches of the run remembered up to date.
+ */
+static void
+LookAtSources(Batch *batch, SourceChange tell)
+{
+	ListCell   *lc,
+			   *lc2;
+
+	foreach(lc, batch->parents)
+	{
+		foreach(lc2, batch->shards)
+		{
+			Oid			leaf = CatalogLeaf(lfirst_oid(lc), lfirst_int(lc2));
+			Source	   *source;
+
+			if (!OidIsValid(leaf))
+				continue;
+			source = SourceOf(batch->run, lfirst_oid(lc), leaf, lfirst_int(lc2));
+			SourceSetWindow(source, batch->run->window_low, batch->run->window_high);
+			SourceRefresh(source, batch->moves, batch->report->low, batch->report->high,
+						  tell, batch->match);
+		}
+	}
+}
+
+static bool
+IsOfBatch(Batch *batch, Source *source)
+{
+	return list_member_oid(batch->parents, SourceParent(source));
+}
+
+static void
+TellAll(Batch *batch)
+{
+	ListCell   *lc;
+
+	foreach(lc, batch->run->sources)
+		if (IsOfBatch(batch, lfirst(lc)))
+			SourceForEach(lfirst(lc), batch->report->low, batch->report->high,
+						  MatchSourceChange, batch->match);
+}
+
+static int64
+CatchUp(Batch *batch)
+{
+	int64		changes;
+
+	LookAtSources(batch, MatchSourceChange);
+	changes = MatchApply(batch->match);
+	MatchRelease(batch->match);
+	CommandCounterIncrement();
+	return changes;
+}
+
+static void
+CatchUpMeanwhile(void *arg)
+{
+	Batch	   *batch = arg;
+
+	batch->report->from_source += CatchUp(batch);
+}
+
+/* ---- the phases ---- */
+
+/*
+ * Fill the target and follow the source until little is left to do.
+ */
+static void
+Replay(Batch *batch)
+{
+	BatchReport *report = batch->report;
+	ListCell   *lc;
+	int64		changes;
+
+	ProgressPhase("replaying");
+	SHARD_POINT("migration-before-fill");
+	foreach(lc, batch->parents)
+		report->from_lake += FillFromLake(batch->match, batch->moves, batch->job, report,
+										  lfirst_oid(lc));
+	SHARD_POINT("migration-after-fill");
+
+	ChooseWindow(batch);
+	LookAtSources(batch, NULL);
+	TellAll(batch);
+	report->from_source = MatchApply(batch->match);
+	MatchRelease(batch->match);
+	CommandCounterIncrement();
+	SHARD_POINT("migration-after-copy");
+
+	for (int i = 0; i < MAX_CATCH_UPS; i++)
+	{
+		changes = CatchUp(batch);
+		report->from_source += changes;
+		if (changes < FEW_CHANGES)
+			break;
+	}
+	SHARD_POINT("migration-after-catch-up");
+}
+
+typedef struct Deletion
+{
+	Source	   *source;			/* whose leaf is open */
+	Relation	rel;
+	RowWriter  *writer;
+	int64		rows;
+} Deletion;
+
+static void
+DeleteRow(void *arg, Source *source, BlockNumber block, const SourceRow *row, int sign)
+{
+	Deletion   *deletion = arg;
+	ItemPointerData tid;
+
+	ItemPointerSet(&tid, block, row->offset);
+	RowWriterDelete(deletion->writer, &tid);
+	deletion->rows++;
+}
+
+/*
+ * Delete at the source: every row of the interval that belongs elsewhere.
+ */
+static void
+DeleteMoved(Batch *batch)
+{
+	Deletion	deletion = {0};
+	ListCell   *lc;
+
+	foreach(lc, batch->run->sources)
+	{
+		Source	   *source = lfirst(lc);
+
+		if (!IsOfBatch(batch, source))
+			continue;
+		deletion.rel = table_open(SourceLeaf(source), RowExclusiveLock);
+		deletion.writer = RowWriterBegin(deletion.rel);
+		SourceForEach(source, batch->report->low, batch->report->high, DeleteRow, &deletion);
+		RowWriterEnd(deletion.writer);
+		SourceForget(source, batch->report->low, batch->report->high);
+		table_close(deletion.rel, NoLock);
+	}
+	if (deletion.rows != MatchSourceRows(batch->match))
+		elog(ERROR, "deleted " INT64_FORMAT " rows of " INT64_FORMAT " that were moved",
+			 deletion.rows, MatchSourceRows(batch->match));
+}
+
+/*
+ * Advance the frontier; the last batch leaves one map.
+ */
+static void
+Flip(Batch *batch)
+{
+	BatchReport *report = batch->report;
+	bool		forward = batch->job->direction > 0;
+
+	SqlBegin();
+	if (!report->last)
+		SQL_RUN("UPDATE _shard.router SET frontier = $2 WHERE name OPERATOR(pg_catalog.=) $1",
+				SQL_TEXT(batch->router),
+				SQL_INT8((int64) (forward ? report->high + 1 : report->low)));
+	else
+	{
+		SQL_RUN("UPDATE _shard.router SET frontier = NULL, next_members = NULL,"
+				"   members = CASE WHEN $2 THEN next_members ELSE members END"
+				" WHERE name OPERATOR(pg_catalog.=) $1",
+				SQL_TEXT(batch->router), SQL_BOOL(forward));
+		if (forward)
+			SQL_RUN("UPDATE _shard.shard SET state = 'active'"
+					" WHERE router OPERATOR(pg_catalog.=) $1"
+					" AND state OPERATOR(pg_catalog.=) 'joining'", SQL_TEXT(batch->router));
+	}
+	SqlEnd();
+	TableInvalidateRouter(batch->router);
+}
+
+/*
+ * With the locks held: make both sides equal, compare, delete, flip.
+ */
+static void
+CutOver(Batch *batch)
+{
+	BatchReport *report = batch->report;
+
+	ProgressPhase("cutover");
+	report->locked = GetCurrentTimestamp();
+	SHARD_POINT("migration-locked");
+	report->under_lock = CatchUp(batch);
+	report->checksum = MatchVerify(batch->match);
+	report->rows = MatchSourceRows(batch->match);
+	SHARD_POINT("migration-before-delete");
+	DeleteMoved(batch);
+	SHARD_POINT("migration-before-flip");
+	Flip(batch);
+	JobBatch(batch->job, report);
+	SHARD_POINT("migration-before-commit");
+}
+
+/*
+ * The next batch is larger or smaller, by how long this one held the locks.
+ */
+static void
+AdaptSize(Run *run, const BatchReport *report)
+{
+	double		ms = (GetCurrentTimestamp() - report->locked) / 1000.0;
+	double		factor = LOCK_AIM / Max(ms, 1.0);
+
+	factor = Max(0.5, Min(2.0, factor));
+	if (report->rows * 2 >= run->rows_limit || factor < 1)
+		run->rows_limit = Max(MIN_ROWS, Min(MAX_ROWS, run->rows_limit * factor));
+	if (report->keys >= run->keys_limit || factor < 1)
+		run->keys_limit = Max(1, Min(MAX_ROWS, run->keys_limit * factor));
+}
+
+static KeyMoves *
+MovesOf(const MigrationJob *job, const Router *router)
+{
+	if (job->direction > 0)
+		return KeyMovesCreate(router, router->members, router->nmembers,
+							  router->next_members, router->nnext_members);
+	return KeyMovesCreate(router, router->next_members, router->nnext_members,
+						  router->members, router->nmembers);
+}
+
+BatchResult
+BatchRun(Run *run, const MigrationJob *job, const Router *router, BatchReport *report)
+{
+	Batch		batch = {.run = run, .job = job, .report = report};
+	uint64		frontier = router->frontier;
+
+	if (run->keys_limit == 0)
+		run->keys_limit = job->batch_size;
+	report->started = GetCurrentTimestamp();
+	batch.router = pstrdup(router->name);
+	batch.shards = BatchShards(router->members, router->nmembers,
+							   router->next_members, router->nnext_members);
+	batch.moves = MovesOf(job, router);
+	batch.parents = CatalogRouterParents(batch.router);
+	batch.match = MatchCreate(batch.moves);
+	IntervalChoose(run, job, frontier, report);
+
+	TableOriginBegin();
+	Replay(&batch);
+	SHARD_POINT("migration-before-lock");
+	if (!BatchLock(run, batch.router, batch.shards, job->id, CatchUpMeanwhile, &batch,
+				   &report->lock_attempts) ||
+		!LockJournalRows(&batch) || !IsUnchanged(&batch, frontier))
+		return BATCH_BLOCKED;
+	CutOver(&batch);
+	TableOriginEnd();
+	AdaptSize(run, report);
+	return report->last ? BATCH_LAST : BATCH_DONE;
+}

@@ -1,0 +1,50 @@
+/*
+ * batch.h
+ *		One batch of a migration: an interval of hash space changes its map.
+ */
+#ifndef SHARD_MIGRATION_BATCH_H
+#define SHARD_MIGRATION_BATCH_H
+
+#include "postgres.h"
+#include "migration/job.h"
+#include "migration/keys.h"
+
+/* What a worker keeps from batch to batch; lost without harm. */
+typedef struct Run
+{
+	MemoryContext context;		/* of the sources */
+	List	   *sources;		/* of Source * */
+	uint64		window_low,
+				window_high;
+	bool		has_window;
+	int64		rows_limit;		/* of the next batch */
+	int64		keys_limit;
+	bool		blocked;		/* the last batch did not get its locks */
+	int			lock_attempts;	/* in a row without success */
+} Run;
+
+typedef enum BatchResult
+{
+	BATCH_DONE,					/* commit, and go on */
+	BATCH_LAST,					/* commit; the router follows one map again */
+	BATCH_BLOCKED				/* roll back: the locks were not to be had */
+} BatchResult;
+
+extern void RunReset(Run *run); /* forget what was read */
+extern BatchResult BatchRun(Run *run, const MigrationJob *job, const Router *router,
+							BatchReport *report);
+
+/* Take the locks of a flip of this router, politely; false after a while. */
+extern bool BatchLock(Run *run, const char *router, List *shard_indexes, int64 migration,
+					  void (*meanwhile) (void *), void *arg, int *attempts);
+
+/* The shards that a change between two lists of members can touch. */
+extern List *BatchShards(const int *a, int na, const int *b, int nb);
+
+/* interval.c */
+extern void IntervalChoose(Run *run, const MigrationJob *job, uint64 frontier,
+						   BatchReport *report);
+extern uint64 IntervalWindow(const MigrationJob *job, uint64 low);
+extern List *IntervalKeys(const MigrationJob *job, const BatchReport *report, int limit);
+
+#endif							/* SHARD_MIGRATION_BATCH_H */

@@ -1,0 +1,186 @@
+# The worker of a migration is killed at every step, and the server in the
+# middle of one: it goes on by itself and ends complete and right.  Where steps
+# fail for good, what was moved goes back.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use ShardTest;
+use Test::More;
+
+my $node = shard_node('crash', 'shard.flush_interval' => '100ms', restart_after_crash => 'on');
+
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+
+# Two tables of one router, one with a lake and one without, with a foreign key
+# between them, and a copy of each.
+sub set_up
+{
+	sql(q{
+		SELECT shard.create_router('app', 'consistent-hash', 3, ARRAY['k']);
+		CREATE TABLE orders (k text, id bigint, v text, PRIMARY KEY (k, id));
+		CREATE TABLE items (k text, id bigint, item int, price numeric, PRIMARY KEY (k, id, item),
+			FOREIGN KEY (k, id) REFERENCES orders ON DELETE CASCADE);
+		INSERT INTO orders SELECT 'key-' || i % 100, i, repeat('v', i % 100) FROM generate_series(1, 1000) i;
+		INSERT INTO items SELECT k, id, n, id / 7.0 FROM orders, generate_series(1, 3) n;
+		CREATE TABLE orders_before AS TABLE orders;
+		CREATE TABLE items_before AS TABLE items;
+		SELECT shard.distribute_table('orders', 'app');
+		SELECT shard.distribute_table('items', 'app', lake => false);
+	});
+	return;
+}
+
+sub tear_down
+{
+	sql(q{DROP TABLE orders, items, orders_before, items_before CASCADE; SELECT shard.drop_router('app')});
+	return;
+}
+
+sub check
+{
+	my ($name) = @_;
+	for my $table ('orders', 'items')
+	{
+		is(sql(qq{SELECT count(*) FROM (
+			(SELECT * FROM $table EXCEPT ALL SELECT * FROM ${table}_before)
+			UNION ALL (SELECT * FROM ${table}_before EXCEPT ALL SELECT * FROM $table)) d}),
+			'0', "$name: $table has its rows");
+	}
+	is(sql(q{SELECT count(*) FROM shard.verify_placement('app')}), '0', "$name: every row is where it belongs");
+	is(sql(q{SELECT count(*) FROM shard.migration_progress WHERE pid IS NOT NULL}), '0', "$name: no worker is left");
+	return;
+}
+
+sub set_point
+{
+	my ($value) = @_;
+	$node->append_conf('postgresql.conf', "shard.point = '$value'");
+	$node->reload();
+	return;
+}
+
+sub wait_up
+{
+	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+	return;
+}
+
+sub wait_end
+{
+	my ($id) = @_;
+	$node->poll_query_until('postgres',
+		"SELECT state NOT IN ('pending', 'running') FROM shard.migrations WHERE migration_id = $id")
+	  or die 'the migration does not end';
+	$node->poll_query_until('postgres',
+		'SELECT count(*) = 0 FROM shard.migration_progress WHERE pid IS NOT NULL')
+	  or die 'its worker does not end';
+	return sql("SELECT state, rolled_back FROM shard.migrations WHERE migration_id = $id");
+}
+
+my @forward = map { "migration-$_" } qw(
+	start before-initialize shard-created before-initialize-commit before-fill after-fill after-copy
+	after-catch-up before-lock locked before-delete before-flip before-commit before-flush before-complete);
+
+for my $point (@forward)
+{
+	set_up();
+	my $offset = -s $node->logfile;
+	set_point("$point:kill");
+	my $id = sql(q{SELECT shard.add_shard('app', batch_size => 3)});
+	$node->wait_for_log(qr/was terminated by signal 9/, $offset);
+	set_point('');
+	wait_up();
+	is(wait_end($id), 'complete|f', "$point: killed, and complete in the end");
+	is(sql(q{SELECT count(*), count(*) FILTER (WHERE state = 'active') FROM shard.shards WHERE router = 'app'}),
+		'4|4', "$point: four active shards");
+	check($point);
+	is_lake_equal($node, 'orders', $point);
+	tear_down();
+}
+
+# An error that does not go away: back to where it began.
+for my $point ('migration-before-initialize-commit', 'migration-locked', 'migration-before-commit')
+{
+	set_up();
+	my $id;
+	if ($point eq 'migration-before-commit')
+	{
+		# the first batches pass
+		set_point('migration-before-lock:wait');
+		$id = sql(q{SELECT shard.add_shard('app', batch_size => 2)});
+		$node->poll_query_until('postgres', "SELECT phase = 'replaying' FROM _shard.migration WHERE migration_id = $id")
+		  or die 'the migration does not start';
+		set_point('');
+		$node->poll_query_until('postgres', "SELECT keys_done > 0 FROM _shard.migration WHERE migration_id = $id")
+		  or die 'no batch is done';
+		sql("SELECT shard.cancel_migration($id)");
+		like(wait_end($id), qr/^(cancelled\|t|complete\|f)$/, 'cancelled while it runs');
+	}
+	else
+	{
+		set_point("$point:error");
+		$id = sql(q{SELECT shard.add_shard('app', batch_size => 3)});
+		$node->poll_query_until('postgres', "SELECT direction < 0 OR NOT unfinished FROM _shard.migration WHERE migration_id = $id")
+		  or die 'the migration does not give up';
+		set_point('');
+		is(wait_end($id), 'failed|t', "$point: failed for good, and rolled back");
+		is(sql("SELECT error FROM shard.migrations WHERE migration_id = $id"),
+			"error requested at point \"$point\"", "$point: the error is told");
+		is(sql(q{SELECT count(*) FROM shard.shards WHERE router = 'app'}), '3', "$point: three shards, as before");
+		is(sql(q{SELECT count(*) FROM pg_namespace WHERE nspname = 'app_shard_3'}), '0', "$point: no schema is left");
+	}
+	check($point);
+	$id = sql(q{SELECT shard.add_shard('app')});
+	is(sql("SELECT success FROM shard.wait_migration($id)"), 't', "$point: the next one succeeds");
+	check("$point, the next one");
+	tear_down();
+}
+
+# On the way back everything can be killed, too.
+for my $point (qw(migration-before-fill migration-before-commit migration-before-drop migration-before-rolled-back))
+{
+	set_up();
+	set_point('migration-before-flush:wait');
+	my $id = sql(q{SELECT shard.add_shard('app', batch_size => 1)});
+	$node->poll_query_until('postgres', "SELECT keys_done > 2 FROM _shard.migration WHERE migration_id = $id")
+	  or die 'no batch is done';
+	sql("SELECT shard.pause_migration($id)");
+	set_point('');
+	my $state = wait_end($id);
+	if ($state eq 'complete|f')
+	{
+		check("$point: it was faster than the pause");
+		tear_down();
+		next;
+	}
+	is($state, 'paused|f', "$point: paused");
+	check("$point, paused");
+	my $offset = -s $node->logfile;
+	set_point("$point:kill");
+	sql("SELECT shard.cancel_migration($id)");
+	$node->wait_for_log(qr/was terminated by signal 9/, $offset);
+	set_point('');
+	wait_up();
+	is(wait_end($id), 'cancelled|t', "$point: killed on the way back, and rolled back in the end");
+	is(sql(q{SELECT count(*) FROM shard.shards WHERE router = 'app'}), '3', "$point: three shards, as before");
+	check("$point, rolled back");
+	is_lake_equal($node, 'orders', "$point, rolled back");
+	tear_down();
+}
+
+# The whole server stops in the middle.
+set_up();
+set_point('migration-locked:wait');
+my $id = sql(q{SELECT shard.add_shard('app', batch_size => 3)});
+$node->poll_query_until('postgres', "SELECT phase = 'cutover' FROM shard.migration_progress WHERE migration_id = $id")
+  or die 'no cut-over';
+$node->stop('immediate');
+$node->append_conf('postgresql.conf', q{shard.point = ''});
+$node->start();
+is(wait_end($id), 'complete|f', 'immediate shutdown: complete in the end');
+check('immediate shutdown');
+is_lake_equal($node, 'orders', 'immediate shutdown');
+
+done_testing();
