@@ -80,4 +80,34 @@
 #define RelationOwnedBy(relid, role) pg_class_ownercheck((relid), (role))
 #endif
 
+/* A change's tuple in the reorder buffer; this process's number, needs storage/proc.h. */
+#if PG_VERSION_NUM >= 170000
+#define ChangeTuple(t)		(t)
+#define MyProcNumberCompat	MyProcNumber
+#else
+#define ChangeTuple(t)		((t) != NULL ? &(t)->tuple : NULL)
+#define MyProcNumberCompat	(MyProc->pgprocno)
+#endif
+
+/* Has the server given up a slot's WAL? */
+#if PG_VERSION_NUM >= 160000
+#define SlotIsInvalidated(slot) ((slot)->data.invalidated != RS_INVAL_NONE)
+#else
+#define SlotIsInvalidated(slot) ((slot)->data.invalidated_at != InvalidXLogRecPtr)
+#endif
+
+/* Create a logical slot that lives until it is released. */
+#if PG_VERSION_NUM >= 170000
+#define CreateEphemeralSlot(name) \
+	ReplicationSlotCreate((name), true, RS_EPHEMERAL, false, false, false)
+#else
+#define CreateEphemeralSlot(name) \
+	ReplicationSlotCreate((name), true, RS_EPHEMERAL, false)
+#endif
+#if PG_VERSION_NUM >= 180000
+#define AcquireSlot(name)	ReplicationSlotAcquire((name), false, true)
+#else
+#define AcquireSlot(name)	ReplicationSlotAcquire((name), false)
+#endif
+
 #endif							/* SHARD_COMPAT_H */

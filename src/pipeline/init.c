@@ -4,9 +4,22 @@
  */
 #include "postgres.h"
 
+#include "base/worker.h"
+#include "miscadmin.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/worker.h"
 
+#define LAUNCHER_RESTART_SECONDS 5
+
+/*
+ * Without preloading there is no shared memory and so no pipeline; everything
+ * then says so.  During pg_upgrade nothing may be started.
+ */
 void
 PipelineInit(void)
 {
+	StatusInit();
+	HooksInit();
+	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
+		WorkerRegisterStatic(LAUNCHER_NAME, "PipelineLauncherMain", LAUNCHER_RESTART_SECONDS);
 }

@@ -6,14 +6,38 @@
  * our catalog, the lake and the shards' schemas; a leaf that was dropped or
  * detached by hand is an error; owner and replica identity of a parent, which
  * PostgreSQL does not pass on, reach the leaves.
+ *
+ * A utility hook watches what CASCADE takes along.  Sharded tables depend on
+ * their router's operator classes, so DROP EXTENSION, DROP OPERATOR FAMILY and
+ * the like fail; with CASCADE they would drop the tables, which nobody means.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_partitioned_table.h"
 #include "commands/event_trigger.h"
 #include "fmgr.h"
+#include "nodes/parsenodes.h"
 #include "table/parts.h"
 #include "table/table.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* A sharded parent and its operator class, before a command. */
+typedef struct Use
+{
+	Oid			parent;
+	Oid			opclass;
+	char	   *name;
+} Use;
+
+static ProcessUtility_hook_type prev_utility_hook = NULL;
+
+/* ---- event triggers ---- */
 
 static void
 RequireEventTrigger(FunctionCallInfo fcinfo)
@@ -71,7 +95,7 @@ shard_on_sql_drop(PG_FUNCTION_ARGS)
 	CheckTables(DdlOids("SELECT DISTINCT t.relation::oid FROM _shard.sharded_table t "
 						"JOIN _shard.shard s ON s.router = t.router "
 						"JOIN pg_event_trigger_dropped_objects() o ON o.schema_name = s.schema_name "
-						"WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 ORDER BY 1", InvalidOid));
+						"WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0", InvalidOid));
 	DdlEnd(&scope);
 	PG_RETURN_NULL();
 }
@@ -99,6 +123,98 @@ shard_on_ddl_end(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
+/* ---- CASCADE ---- */
+
+static Oid
+OperatorClassOf(Oid parent)
+{
+	HeapTuple	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(parent));
+	bool		isnull;
+	oidvector  *classes;
+	Oid			result;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	classes = (oidvector *) DatumGetPointer(SysCacheGetAttr(PARTRELID, tuple,
+															Anum_pg_partitioned_table_partclass,
+															&isnull));
+	result = classes->values[0];
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static List *
+Uses(void)
+{
+	List	   *uses = NIL;
+	ListCell   *lc;
+
+	foreach(lc, CatalogRouterParents(NULL))
+	{
+		Use		   *use = palloc(sizeof(Use));
+
+		use->parent = lfirst_oid(lc);
+		use->opclass = OperatorClassOf(use->parent);
+		use->name = pstrdup(QualifiedName(use->parent));
+		uses = lappend(uses, use);
+	}
+	return uses;
+}
+
+/*
+ * Refuse a command that dropped a sharded table together with its operator
+ * class: the table was taken along.
+ */
+static void
+RefuseTakenAlong(List *uses)
+{
+	ListCell   *lc;
+
+	foreach(lc, uses)
+	{
+		Use		   *use = lfirst(lc);
+
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(use->parent)) ||
+			SearchSysCacheExists1(CLAOID, ObjectIdGetDatum(use->opclass)))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("cannot drop what table %s is distributed by", use->name),
+				 errdetail("The table and its rows would be dropped, too."),
+				 errhint("Put the table together first with shard.undistribute_table(), or drop it.")));
+	}
+}
+
+static bool
+Cascades(Node *statement)
+{
+	if (IsA(statement, DropStmt))
+		return castNode(DropStmt, statement)->behavior == DROP_CASCADE;
+	if (IsA(statement, DropOwnedStmt))
+		return castNode(DropOwnedStmt, statement)->behavior == DROP_CASCADE;
+	return false;
+}
+
+static void
+WatchCascade(PlannedStmt *statement, const char *text, bool read_only_tree,
+			 ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+			 DestReceiver *receiver, QueryCompletion *completion)
+{
+	List	   *uses = NIL;
+
+	if (Cascades(statement->utilityStmt) && IsTransactionState() && CatalogExtensionExists())
+		uses = Uses();
+	(prev_utility_hook ? prev_utility_hook : standard_ProcessUtility)
+		(statement, text, read_only_tree, context, params, environment, receiver, completion);
+	if (uses != NIL)
+	{
+		CommandCounterIncrement();
+		RefuseTakenAlong(uses);
+	}
+}
+
+/* ---- set-up ---- */
+
 static void
 EventsAtXactEnd(XactEvent event, void *arg)
 {
@@ -116,6 +232,8 @@ EventsAtSubXactEnd(SubXactEvent event, SubTransactionId mine, SubTransactionId p
 void
 EventsInit(void)
 {
+	prev_utility_hook = ProcessUtility_hook;
+	ProcessUtility_hook = WatchCascade;
 	RegisterXactCallback(EventsAtXactEnd, NULL);
 	RegisterSubXactCallback(EventsAtSubXactEnd, NULL);
 }

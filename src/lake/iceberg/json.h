@@ -10,6 +10,12 @@
 
 #include <jansson.h>
 
+/*
+ * The server exports a function json_object() of its own, and its symbol comes
+ * before jansson's: make new objects in another way.
+ */
+#define json_object() json_pack("{}")
+
 /* Hand a reference over to the current memory context. */
 extern json_t *JsonKeep(json_t *json);
 

@@ -1,0 +1,709 @@
+/*
+ * changes.c
+ *		Collects decoded changes as column chunks and hands them to the engine.
+ *
+ * Called from the output plugin's callbacks, inside a transaction that reads
+ * the catalogs by a historic snapshot: nothing here uses SPI.  Talking to the
+ * engine is allowed there, so that a transaction of any size needs a bounded
+ * amount of memory.  Buffers live in batch_context, one a batch; what a single
+ * row needs while it is put into a chunk lives in row_context.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "pipeline/changes.h"
+#include "utils/datum.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+/* Chunks kept here before they are sent. */
+#define PUSH_BYTES (8 * 1024 * 1024)
+
+static MemoryContext batch_context = NULL;
+static MemoryContext row_context = NULL;
+static ChangeBatch *batch = NULL;
+static int64 unsent_bytes = 0;
+static HTAB *filters = NULL;
+
+EngineConn *
+ChangesConnection(void)
+{
+	(void) ChangesBatch();
+	if (batch->conn == NULL)
+		batch->conn = EngineAcquireKept();
+	return batch->conn;
+}
+
+ChangeBatch *
+ChangesBatch(void)
+{
+	if (batch == NULL)
+	{
+		MemoryContext old;
+
+		if (batch_context == NULL)
+		{
+			batch_context = AllocSetContextCreate(TopMemoryContext, "shard pipeline batch",
+												  ALLOCSET_DEFAULT_SIZES);
+			row_context = AllocSetContextCreate(TopMemoryContext, "shard pipeline row",
+												ALLOCSET_DEFAULT_SIZES);
+		}
+		old = MemoryContextSwitchTo(batch_context);
+		batch = palloc0(sizeof(ChangeBatch));
+		batch->next_n = 1;
+		MemoryContextSwitchTo(old);
+	}
+	return batch;
+}
+
+/*
+ * Forget the batch.  Its tables in the engine are dropped, the connection kept
+ * for the next one.
+ */
+void
+ChangesReset(void)
+{
+	EngineConn *conn;
+	ListCell   *lc,
+			   *lc2;
+
+	if (batch == NULL)
+		return;
+	conn = batch->conn;
+	foreach(lc, batch->tables)
+	{
+		foreach(lc2, ((TableChanges *) lfirst(lc))->segments)
+		{
+			ChangeSegment *segment = lfirst(lc2);
+
+			if (segment->created)
+				EngineRun(conn, psprintf("DROP TABLE %s", segment->name));
+		}
+	}
+	batch = NULL;
+	unsent_bytes = 0;
+	MemoryContextReset(batch_context);
+	LayoutForgetChanges();
+	ChangesBatch()->conn = conn;
+}
+
+/* ---- filters ---- */
+
+void
+ChangesSetFilter(const ChangeFilter *filter)
+{
+	bool		found;
+	ChangeFilter *entry;
+
+	if (filters == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(ChangeFilter);
+		ctl.hcxt = TopMemoryContext;
+		filters = hash_create("shard pipeline filters", 16, &ctl,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	entry = hash_search(filters, &filter->parent, HASH_ENTER, &found);
+	if (found && entry->xip != NULL)
+		pfree(entry->xip);
+	*entry = *filter;
+	entry->xip = MemoryContextAlloc(TopMemoryContext,
+									Max(filter->nxip, 1) * sizeof(TransactionId));
+	memcpy(entry->xip, filter->xip, filter->nxip * sizeof(TransactionId));
+}
+
+/*
+ * Filters are of no use for what is decoded behind their position.
+ */
+void
+ChangesDropFilters(XLogRecPtr upto)
+{
+	HASH_SEQ_STATUS status;
+	ChangeFilter *filter;
+
+	if (filters == NULL || hash_get_num_entries(filters) == 0)
+		return;
+	hash_seq_init(&status, filters);
+	while ((filter = hash_seq_search(&status)) != NULL)
+	{
+		if (filter->lsn > upto)
+			continue;
+		pfree(filter->xip);
+		hash_search(filters, &filter->parent, HASH_REMOVE, NULL);
+	}
+}
+
+/*
+ * Did the snapshot that the table's state was read under see this transaction?
+ */
+static bool
+Filtered(Oid parent, const ChangeTxn *txn)
+{
+	ChangeFilter *filter;
+
+	if (filters == NULL || hash_get_num_entries(filters) == 0)
+		return false;
+	filter = hash_search(filters, &parent, HASH_FIND, NULL);
+	if (filter == NULL || txn->commit_lsn >= filter->lsn)
+		return false;
+	if (TransactionIdPrecedes(txn->xid, filter->xmin))
+		return true;
+	if (TransactionIdFollowsOrEquals(txn->xid, filter->xmax))
+		return false;
+	for (int i = 0; i < filter->nxip; i++)
+		if (filter->xip[i] == txn->xid)
+			return false;
+	return true;
+}
+
+/* ---- tables and segments ---- */
+
+static TableChanges *
+FindTable(Oid parent)
+{
+	ListCell   *lc;
+	TableChanges *table;
+
+	foreach(lc, batch->tables)
+	{
+		table = lfirst(lc);
+		if (table->parent == parent)
+			return table;
+	}
+	table = palloc0(sizeof(TableChanges));
+	table->parent = parent;
+	table->maxxids = 16;
+	table->xids = palloc(table->maxxids * sizeof(TransactionId));
+	batch->tables = lappend(batch->tables, table);
+	return table;
+}
+
+static int
+MetaTypes(LakeType *types)
+{
+	static const LakeKind kinds[CHANGE_META_COLUMNS] = {
+		LAKE_LONG, LAKE_LONG, LAKE_LONG, LAKE_TIMESTAMPTZ, LAKE_INT, LAKE_INT,
+		LAKE_STRING, LAKE_STRING, LAKE_BOOLEAN
+	};
+
+	for (int i = 0; i < CHANGE_META_COLUMNS; i++)
+		types[i] = (LakeType) {kinds[i], 0, 0};
+	return CHANGE_META_COLUMNS;
+}
+
+static WireChunk *
+MakeChunk(const TableLayout *layout)
+{
+	LakeType   *types = palloc((CHANGE_META_COLUMNS + layout->ncols + layout->nkeys) *
+							   sizeof(LakeType));
+	int			n = MetaTypes(types);
+
+	for (int i = 0; i < layout->ncols; i++)
+		types[n++] = layout->cols[i].codec.type;
+	for (int i = 0; i < layout->nkeys; i++)
+		types[n++] = layout->cols[layout->keys[i]].codec.type;
+	return ChunkCreate(types, n);
+}
+
+char *
+ChangesColumnSql(const TableLayout *layout)
+{
+	StringInfoData sql;
+	char		type[32];
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "(n BIGINT, lsn BIGINT, seq BIGINT, ts TIMESTAMPTZ, verb INTEGER, "
+						   "shard INTEGER, key VARCHAR, un VARCHAR, old BOOLEAN");
+	for (int i = 0; i < layout->ncols; i++)
+		appendStringInfo(&sql, ", f%d %s", layout->cols[i].attnum,
+						 LakeTypeEngineName(layout->cols[i].codec.type, type, sizeof(type)));
+	for (int i = 0; i < layout->nkeys; i++)
+	{
+		LayoutColumn *col = &layout->cols[layout->keys[i]];
+
+		appendStringInfo(&sql, ", o%d %s", col->attnum,
+						 LakeTypeEngineName(col->codec.type, type, sizeof(type)));
+	}
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+
+static ChangeSegment *
+FindSegment(TableLayout *layout)
+{
+	TableChanges *table = FindTable(layout->parent);
+	ChangeSegment *segment;
+	ListCell   *lc;
+
+	foreach(lc, table->segments)
+	{
+		segment = lfirst(lc);
+		if (segment->layout == layout)
+			return segment;
+	}
+	segment = palloc0(sizeof(ChangeSegment));
+	segment->table = table;
+	segment->layout = layout;
+	segment->name = psprintf("changes_%u_%d", table->parent, list_length(table->segments));
+	segment->unchanged_cols = palloc0(Max(layout->ncols, 1) * sizeof(bool));
+	table->segments = lappend(table->segments, segment);
+	return segment;
+}
+
+static void
+NoteTransaction(TableChanges *table, TransactionId xid)
+{
+	if (table->nxids > 0 && table->xids[table->nxids - 1] == xid)
+		return;
+	if (table->nxids == table->maxxids)
+	{
+		table->maxxids *= 2;
+		table->xids = repalloc_huge(table->xids, table->maxxids * sizeof(TransactionId));
+	}
+	table->xids[table->nxids++] = xid;
+}
+
+static WireChunk *
+TakeChunk(ChangeSegment *segment)
+{
+	WireChunk  *chunk;
+
+	if (segment->spare == NIL)
+		return MakeChunk(segment->layout);
+	chunk = llast(segment->spare);
+	segment->spare = list_delete_last(segment->spare);
+	return chunk;
+}
+
+/*
+ * Where a change of this leaf goes; NULL if it is to be skipped.
+ */
+static ChangeSegment *
+Target(Leaf *leaf, ChangeTxn *txn)
+{
+	ChangeSegment *segment;
+	MemoryContext old;
+
+	(void) ChangesBatch();
+	txn->seq++;
+	if (Filtered(leaf->layout->parent, txn))
+		return NULL;
+	segment = leaf->changes;
+	if (segment != NULL && segment->filling != NULL)
+	{
+		NoteTransaction(segment->table, txn->xid);
+		return segment;
+	}
+	old = MemoryContextSwitchTo(batch_context);
+	segment = FindSegment(leaf->layout);
+	NoteTransaction(segment->table, txn->xid);
+	if (segment->filling == NULL)
+		segment->filling = TakeChunk(segment);
+	leaf->changes = segment;
+	MemoryContextSwitchTo(old);
+	return segment;
+}
+
+/* ---- sending ---- */
+
+static void
+PushSegment(ChangeSegment *segment)
+{
+	ListCell   *lc;
+
+	if (segment->full == NIL)
+		return;
+	if (!segment->created)
+	{
+		EngineRun(batch->conn, psprintf("CREATE TEMP TABLE %s %s", segment->name,
+										ChangesColumnSql(segment->layout)));
+		segment->created = true;
+	}
+	EngineAppendBegin(batch->conn, segment->name);
+	foreach(lc, segment->full)
+		EngineAppend(batch->conn, lfirst(lc));
+	EngineAppendEnd(batch->conn);
+	foreach(lc, segment->full)
+		ChunkReset(lfirst(lc));
+	segment->spare = list_concat(segment->spare, segment->full);
+	list_free(segment->full);
+	segment->full = NIL;
+}
+
+static void
+PushFull(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch_context);
+	ListCell   *lc,
+			   *lc2;
+
+	(void) ChangesConnection();
+	foreach(lc, batch->tables)
+		foreach(lc2, ((TableChanges *) lfirst(lc))->segments)
+			PushSegment(lfirst(lc2));
+	unsent_bytes = 0;
+	MemoryContextSwitchTo(old);
+}
+
+void
+ChangesPush(ChangeBatch *b)
+{
+	ListCell   *lc,
+			   *lc2;
+
+	Assert(b == batch);
+	foreach(lc, batch->tables)
+	{
+		foreach(lc2, ((TableChanges *) lfirst(lc))->segments)
+		{
+			ChangeSegment *segment = lfirst(lc2);
+
+			if (segment->filling != NULL && segment->filling->nrows > 0)
+			{
+				MemoryContext old = MemoryContextSwitchTo(batch_context);
+
+				segment->full = lappend(segment->full, segment->filling);
+				segment->filling = NULL;
+				MemoryContextSwitchTo(old);
+			}
+		}
+	}
+	PushFull();
+}
+
+static void
+EndRow(ChangeSegment *segment, Size bytes)
+{
+	if (batch->rows++ == 0)
+		batch->first_at = GetCurrentTimestamp();
+	batch->bytes += bytes;
+	unsent_bytes += bytes;
+	segment->rows++;
+	segment->filling->nrows++;
+	if (ChunkIsFull(segment->filling))
+	{
+		MemoryContext old = MemoryContextSwitchTo(batch_context);
+
+		segment->full = lappend(segment->full, segment->filling);
+		segment->filling = NULL;
+		MemoryContextSwitchTo(old);
+		if (unsent_bytes > PUSH_BYTES)
+			PushFull();
+	}
+}
+
+/* ---- rows ---- */
+
+/* A tuple, deformed; per column of the leaf. */
+typedef struct Row
+{
+	int			size;
+	Datum	   *values;
+	bool	   *nulls;
+} Row;
+
+static Row	new_row;
+static Row	old_row;
+
+static void
+Deform(Row *row, Relation rel, HeapTuple tuple)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	if (desc->natts > row->size)
+	{
+		row->size = desc->natts + 16;
+		row->values = MemoryContextAlloc(TopMemoryContext, row->size * sizeof(Datum));
+		row->nulls = MemoryContextAlloc(TopMemoryContext, row->size * sizeof(bool));
+	}
+	heap_deform_tuple(tuple, desc, row->values, row->nulls);
+}
+
+static bool
+IsUnchanged(const LayoutColumn *col, Datum value, bool isnull)
+{
+	return !isnull && col->typlen == -1 && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(value));
+}
+
+/*
+ * Fill in from the old row what the WAL left out of the new one because it
+ * had not changed.
+ */
+static void
+CompleteFromOld(const Leaf *leaf)
+{
+	for (int i = 0; i < leaf->layout->ncols; i++)
+	{
+		int			at = leaf->attnums[i] - 1;
+
+		if (IsUnchanged(&leaf->layout->cols[i], new_row.values[at], new_row.nulls[at]) &&
+			!old_row.nulls[at])
+			new_row.values[at] = old_row.values[at];
+	}
+}
+
+static bool
+KeyDiffers(const Leaf *leaf)
+{
+	for (int i = 0; i < leaf->layout->nkeys; i++)
+	{
+		const LayoutColumn *col = &leaf->layout->cols[leaf->layout->keys[i]];
+		int			at = leaf->attnums[leaf->layout->keys[i]] - 1;
+
+		if (new_row.nulls[at] != old_row.nulls[at])
+			return true;
+		if (!new_row.nulls[at] && new_row.values[at] != old_row.values[at] &&
+			!datum_image_eq(new_row.values[at], old_row.values[at], col->typbyval, col->typlen))
+			return true;
+	}
+	return false;
+}
+
+static void
+PutLong(WireChunk *chunk, int col, int64 value)
+{
+	ChunkPutFixed(chunk, col, &value);
+}
+
+static void
+PutInt(WireChunk *chunk, int col, int32 value)
+{
+	ChunkPutFixed(chunk, col, &value);
+}
+
+/*
+ * Text of one part of the partition key; NULL if there is none.
+ */
+static char *
+KeyPart(const LayoutColumn *col, Datum value, bool isnull, size_t *len)
+{
+	char	   *text;
+
+	if (isnull || IsUnchanged(col, value, false))
+		return NULL;
+	if (col->typid == TEXTOID || col->typid == VARCHAROID)
+	{
+		struct varlena *v = PG_DETOAST_DATUM_PACKED(value);
+
+		*len = VARSIZE_ANY_EXHDR(v);
+		return VARDATA_ANY(v);
+	}
+	text = CatalogKeyText(col->typid, value);
+	*len = strlen(text);
+	return text;
+}
+
+void
+ChangesPutKeyText(WireChunk *chunk, int col, const TableLayout *layout,
+				  const AttrNumber *attnums, const Datum *values, const bool *nulls)
+{
+	StringInfoData text;
+	size_t		len;
+	char	   *part;
+
+	if (layout->npartition == 1)
+	{
+		int			at = attnums[layout->partition[0]] - 1;
+
+		part = KeyPart(&layout->cols[layout->partition[0]], values[at], nulls[at], &len);
+		if (part != NULL)
+			ChunkPutBytes(chunk, col, part, len);
+		else
+			ChunkPutNull(chunk, col);
+		return;
+	}
+	initStringInfo(&text);
+	for (int i = 0; i < layout->npartition; i++)
+	{
+		int			at = attnums[layout->partition[i]] - 1;
+
+		if (i > 0)
+			appendStringInfoChar(&text, ':');
+		part = KeyPart(&layout->cols[layout->partition[i]], values[at], nulls[at], &len);
+		if (part != NULL)
+			appendBinaryStringInfo(&text, part, len);
+	}
+	if (layout->npartition == 0)
+		ChunkPutNull(chunk, col);
+	else
+		ChunkPutBytes(chunk, col, text.data, text.len);
+}
+
+/*
+ * Note which values the WAL does not have.
+ */
+static void
+PutUnchanged(ChangeSegment *segment, int col, const Leaf *leaf, const Row *row)
+{
+	StringInfoData list = {0};
+
+	for (int i = 0; row != NULL && i < leaf->layout->ncols; i++)
+	{
+		int			at = leaf->attnums[i] - 1;
+
+		if (!IsUnchanged(&leaf->layout->cols[i], row->values[at], row->nulls[at]))
+			continue;
+		if (list.data == NULL)
+		{
+			initStringInfo(&list);
+			appendStringInfoChar(&list, ',');
+		}
+		appendStringInfo(&list, "%d,", leaf->layout->cols[i].attnum);
+		segment->unchanged_cols[i] = true;
+		segment->unchanged++;
+	}
+	if (list.data == NULL)
+		ChunkPutNull(segment->filling, col);
+	else
+		ChunkPutBytes(segment->filling, col, list.data, list.len);
+}
+
+static void
+PutMeta(ChangeSegment *segment, const Leaf *leaf, const ChangeTxn *txn, int verb, int shard,
+		const Row *row, bool key_changed)
+{
+	WireChunk  *chunk = segment->filling;
+	uint8		old = key_changed ? 1 : 0;
+
+	/* An Iceberg time counts from 1970, PostgreSQL's from 2000. */
+	int64		ts = txn->commit_time +
+		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+
+	PutLong(chunk, 0, batch->next_n++);
+	PutLong(chunk, 1, (int64) txn->commit_lsn);
+	PutLong(chunk, 2, txn->seq);
+	PutLong(chunk, 3, ts);
+	PutInt(chunk, 4, verb);
+	if (shard >= 0)
+		PutInt(chunk, 5, shard);
+	else
+		ChunkPutNull(chunk, 5);
+	if (row != NULL)
+		ChangesPutKeyText(chunk, 6, leaf->layout, leaf->attnums, row->values, row->nulls);
+	else
+		ChunkPutNull(chunk, 6);
+	PutUnchanged(segment, 7, leaf, verb == CHANGE_DELETED ? NULL : row);
+	ChunkPutFixed(chunk, 8, &old);
+}
+
+static void
+PutColumn(WireChunk *chunk, int at_chunk, LayoutColumn *col, AttrNumber attnum, const Row *row)
+{
+	bool		isnull = row == NULL || row->nulls[attnum - 1];
+
+	if (isnull || IsUnchanged(col, row->values[attnum - 1], false))
+		ChunkPutNull(chunk, at_chunk);
+	else
+		ValuePut(&col->codec, chunk, at_chunk, row->values[attnum - 1], false);
+}
+
+/*
+ * Add one change: the row as it is after it (before it, if deleted), and the
+ * key before it if that was another.
+ */
+static void
+PutChange(ChangeSegment *segment, Leaf *leaf, const ChangeTxn *txn, int verb,
+		  const Row *row, bool key_changed, Size bytes)
+{
+	TableLayout *layout = segment->layout;
+	MemoryContext old = MemoryContextSwitchTo(row_context);
+	WireChunk  *chunk = segment->filling;
+	int			at = CHANGE_META_COLUMNS;
+
+	PutMeta(segment, leaf, txn, verb, leaf->shard, row, key_changed);
+	for (int i = 0; i < layout->ncols; i++)
+		PutColumn(chunk, at++, &layout->cols[i], leaf->attnums[i], row);
+	for (int i = 0; i < layout->nkeys; i++)
+	{
+		int			col = layout->keys[i];
+
+		PutColumn(chunk, at++, &layout->cols[col], leaf->attnums[col],
+				  key_changed ? &old_row : NULL);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(row_context);
+	EndRow(segment, bytes + 64);
+}
+
+void
+ChangesInsert(Leaf *leaf, Relation rel, ChangeTxn *txn, HeapTuple tuple)
+{
+	ChangeSegment *segment = Target(leaf, txn);
+
+	if (segment == NULL)
+		return;
+	segment->table->inserts++;
+	Deform(&new_row, rel, tuple);
+	PutChange(segment, leaf, txn, CHANGE_CREATED, &new_row, false, tuple->t_len);
+}
+
+void
+ChangesUpdate(Leaf *leaf, Relation rel, ChangeTxn *txn, HeapTuple oldtuple, HeapTuple tuple)
+{
+	ChangeSegment *segment = Target(leaf, txn);
+	bool		key_changed = false;
+
+	if (segment == NULL)
+		return;
+	segment->table->updates++;
+	Deform(&new_row, rel, tuple);
+	if (oldtuple != NULL)
+	{
+		Deform(&old_row, rel, oldtuple);
+		CompleteFromOld(leaf);
+		key_changed = KeyDiffers(leaf);
+	}
+	else if (leaf->layout->whole_row)
+		segment->table->lost = true;
+	if (key_changed)
+		segment->table->key_changes++;
+	PutChange(segment, leaf, txn, CHANGE_UPDATED, &new_row, key_changed, tuple->t_len);
+}
+
+void
+ChangesDelete(Leaf *leaf, Relation rel, ChangeTxn *txn, HeapTuple oldtuple)
+{
+	ChangeSegment *segment = Target(leaf, txn);
+
+	if (segment == NULL)
+		return;
+	segment->table->deletes++;
+	if (oldtuple == NULL)
+	{
+		segment->table->lost = true;
+		PutChange(segment, leaf, txn, CHANGE_DELETED, NULL, false, 0);
+		return;
+	}
+	Deform(&old_row, rel, oldtuple);
+	PutChange(segment, leaf, txn, CHANGE_DELETED, &old_row, false, oldtuple->t_len);
+}
+
+void
+ChangesTruncate(Leaf *leaf, ChangeTxn *txn, bool whole)
+{
+	ChangeSegment *segment = Target(leaf, txn);
+	int			shard = leaf->shard;
+
+	if (segment == NULL)
+		return;
+	segment->table->truncates++;
+	if (whole)
+	{
+		segment->table->truncated_at = batch->next_n;
+		leaf->shard = -1;
+	}
+	else
+		segment->table->lost = true;
+	PutChange(segment, leaf, txn, CHANGE_TRUNCATED, NULL, false, 0);
+	leaf->shard = shard;
+}

@@ -1,0 +1,660 @@
+/*
+ * fold.c
+ *		Engine SQL that folds the changes of one table.
+ *
+ * A change acts on its key after it (columns f) and, where the key changed, on
+ * the key before it (columns o).  For each key the last action of the batch
+ * decides what the state holds, and the first one whether the lake can have a
+ * row of it already: not if that is an INSERT.  A key that is the whole row
+ * may stand for several rows; those are counted instead.
+ *
+ * All names are ours, all values travel in chunks: no text of a user gets into
+ * these statements.  Temporary tables are replaced, so that a flush that is
+ * tried again starts anew.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "pipeline/files.h"
+#include "pipeline/fold.h"
+#include "pipeline/schema.h"
+
+char *
+FoldKeyList(const TableLayout *layout, const char *format, const char *separator)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < layout->nkeys; i++)
+	{
+		int			attnum = layout->cols[layout->keys[i]].attnum;
+
+		if (i > 0)
+			appendStringInfoString(&list, separator);
+
+		/* The same number as often as the format wants it. */
+		for (const char *p = format; *p != '\0'; p++)
+		{
+			if (*p == '#')
+				appendStringInfo(&list, "%d", attnum);
+			else
+				appendStringInfoChar(&list, *p);
+		}
+	}
+	return list.data;
+}
+
+static char *
+EngineType(LakeType type)
+{
+	char		buf[64];
+
+	return pstrdup(LakeTypeEngineName(type, buf, sizeof(buf)));
+}
+
+/* ---- all changes of the table as one relation ---- */
+
+static bool
+HasKey(const TableLayout *layout, AttrNumber attnum)
+{
+	const LayoutColumn *col = LayoutColumnByAttnum(layout, attnum);
+
+	return col != NULL && col->is_key;
+}
+
+/*
+ * One segment's rows in the columns of the newest layout.
+ */
+static char *
+SegmentQuery(const ChangeSegment *segment, const TableLayout *layout)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT n, lsn, seq, ts, verb, shard, key, un, old");
+	for (int i = 0; i < layout->ncols; i++)
+	{
+		const LayoutColumn *col = &layout->cols[i];
+
+		if (LayoutColumnByAttnum(segment->layout, col->attnum) != NULL)
+			appendStringInfo(&sql, ", CAST(f%d AS %s) AS f%d", col->attnum,
+							 EngineType(col->codec.type), col->attnum);
+		else
+			appendStringInfo(&sql, ", CAST(NULL AS %s) AS f%d",
+							 EngineType(col->codec.type), col->attnum);
+	}
+	for (int i = 0; i < layout->nkeys; i++)
+	{
+		const LayoutColumn *col = &layout->cols[layout->keys[i]];
+
+		if (HasKey(segment->layout, col->attnum))
+			appendStringInfo(&sql, ", CAST(o%d AS %s) AS o%d", col->attnum,
+							 EngineType(col->codec.type), col->attnum);
+		else
+			appendStringInfo(&sql, ", CAST(NULL AS %s) AS o%d",
+							 EngineType(col->codec.type), col->attnum);
+	}
+	appendStringInfo(&sql, " FROM %s", segment->name);
+	return sql.data;
+}
+
+static void
+JoinSegments(Fold *fold)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	foreach(lc, fold->changes->segments)
+	{
+		if (foreach_current_index(lc) > 0)
+			appendStringInfoString(&sql, " UNION ALL ");
+		appendStringInfoString(&sql, SegmentQuery(lfirst(lc), fold->layout));
+	}
+	fold->all = "pipeline_all";
+	fold->own_all = true;
+	EngineRunF(fold->conn, "CREATE OR REPLACE TEMP TABLE pipeline_all AS SELECT * FROM (%s) ORDER BY n",
+			   sql.data);
+}
+
+void
+FoldBegin(Fold *fold, EngineConn *conn, const TableChanges *changes)
+{
+	const ChangeSegment *newest = llast(changes->segments);
+
+	memset(fold, 0, sizeof(*fold));
+	fold->conn = conn;
+	fold->changes = changes;
+	fold->layout = newest->layout;
+	fold->simple = changes->updates == 0 && changes->deletes == 0;
+	if (list_length(changes->segments) == 1)
+		fold->all = newest->name;
+	else
+		JoinSegments(fold);
+}
+
+void
+FoldEnd(Fold *fold)
+{
+	EngineRunF(fold->conn, "DROP TABLE IF EXISTS pipeline_fold");
+	EngineRunF(fold->conn, "DROP TABLE IF EXISTS pipeline_pairs");
+	EngineRunF(fold->conn, "DROP TABLE IF EXISTS pipeline_gone");
+	if (fold->own_all)
+		EngineRunF(fold->conn, "DROP TABLE IF EXISTS pipeline_all");
+}
+
+/* ---- values that the WAL left out ---- */
+
+/*
+ * Rows whose value of a column is open, with the key that the row had before
+ * the change, as k columns.
+ */
+static char *
+OpenRows(const Fold *fold, AttrNumber attnum)
+{
+	return psprintf("(SELECT n, %s FROM %s WHERE contains(un, ',%d,'))",
+					FoldKeyList(fold->layout, "CASE WHEN old THEN o# ELSE f# END AS k#", ", "),
+					fold->all, attnum);
+}
+
+/*
+ * Earlier changes that say what a column's value is, or (open, with another key
+ * before) lead to where it is known.
+ */
+static char *
+KnownRows(const Fold *fold, AttrNumber attnum)
+{
+	return psprintf("(SELECT n, %s, f%d AS value, coalesce(contains(un, ',%d,'), false) AS open"
+					" FROM %s WHERE verb IN (%d, %d)"
+					" AND (old OR NOT coalesce(contains(un, ',%d,'), false)))",
+					FoldKeyList(fold->layout, "f# AS k#", ", "), attnum, attnum,
+					fold->all, CHANGE_CREATED, CHANGE_UPDATED, attnum);
+}
+
+static int64
+CountOpen(const Fold *fold, AttrNumber attnum)
+{
+	return EngineInt(fold->conn, "SELECT count(*) FROM %s WHERE contains(un, ',%d,')",
+					 fold->all, attnum);
+}
+
+/*
+ * Take values from the latest earlier change of the same row.  Each round
+ * follows one change of key; returns how many values are still open.
+ */
+static int64
+CompleteFromChanges(const Fold *fold, AttrNumber attnum)
+{
+	int64		open = CountOpen(fold, attnum);
+	int64		before;
+
+	do
+	{
+		before = open;
+		EngineRunF(fold->conn,
+				   "UPDATE %s AS c SET f%d = r.value, un = replace(c.un, ',%d,', ',') FROM ("
+				   "SELECT p.n, h.value FROM %s AS p ASOF JOIN %s AS h ON %s AND p.n > h.n"
+				   " WHERE NOT h.open) AS r WHERE c.n = r.n",
+				   fold->all, attnum, attnum, OpenRows(fold, attnum), KnownRows(fold, attnum),
+				   FoldKeyList(fold->layout, "p.k# = h.k#", " AND "));
+		open = CountOpen(fold, attnum);
+	} while (open > 0 && open < before);
+	return open;
+}
+
+/*
+ * Take values of rows that have no earlier change from the lake.
+ */
+static void
+CompleteFromLake(const Fold *fold, LakeTable *state, AttrNumber attnum)
+{
+	const TableLayout *layout = fold->layout;
+	int		   *fields = palloc((layout->nkeys + 1) * sizeof(int));
+	LakeCondition *conditions;
+	LakeScan   *scan;
+	int			n;
+
+	EngineRunF(fold->conn,
+			   "CREATE OR REPLACE TEMP TABLE pipeline_roots AS SELECT p.n, %s"
+			   " FROM %s AS p ASOF LEFT JOIN %s AS h ON %s AND p.n > h.n WHERE h.n IS NULL",
+			   FoldKeyList(layout, "p.k#", ", "), OpenRows(fold, attnum), KnownRows(fold, attnum),
+			   FoldKeyList(layout, "p.k# = h.k#", " AND "));
+	conditions = FoldBounds(fold->conn, layout, "pipeline_roots", &n);
+	scan = LakeScanPlan(state, -1, conditions, n);
+	for (int i = 0; i < layout->nkeys; i++)
+		fields[i] = layout->cols[layout->keys[i]].attnum;
+	fields[layout->nkeys] = attnum;
+	EngineRunScan(fold->conn,
+				  psprintf("CREATE OR REPLACE TEMP TABLE pipeline_found AS SELECT r.n, s.f%d AS value"
+						   " FROM %s AS s JOIN pipeline_roots AS r ON %s",
+						   attnum, LakeScanSql(scan, fields, layout->nkeys + 1, false),
+						   FoldKeyList(layout, "s.f# = r.k#", " AND ")),
+				  scan);
+	EngineRunF(fold->conn,
+			   "UPDATE %s AS c SET f%d = r.value, un = replace(c.un, ',%d,', ',')"
+			   " FROM pipeline_found AS r WHERE c.n = r.n",
+			   fold->all, attnum, attnum);
+	EngineRunF(fold->conn, "DROP TABLE pipeline_roots");
+	EngineRunF(fold->conn, "DROP TABLE pipeline_found");
+}
+
+static bool
+CompleteColumn(const Fold *fold, LakeTable *state, AttrNumber attnum)
+{
+	if (CompleteFromChanges(fold, attnum) == 0)
+		return true;
+	if (IcebergFieldById(IcebergCurrentSchema(state->metadata), attnum) == NULL)
+		return false;
+	CompleteFromLake(fold, state, attnum);
+	return CompleteFromChanges(fold, attnum) == 0;
+}
+
+bool
+FoldComplete(Fold *fold, LakeTable *state)
+{
+	bool		complete = true;
+	ListCell   *lc;
+
+	for (int i = 0; i < fold->layout->ncols; i++)
+	{
+		AttrNumber	attnum = fold->layout->cols[i].attnum;
+		bool		open = false;
+
+		foreach(lc, fold->changes->segments)
+		{
+			ChangeSegment *segment = lfirst(lc);
+
+			for (int j = 0; j < segment->layout->ncols; j++)
+				open |= segment->unchanged_cols[j] && segment->layout->cols[j].attnum == attnum;
+		}
+		if (open && !CompleteColumn(fold, state, attnum))
+			complete = false;
+	}
+	return complete;
+}
+
+/* ---- folding ---- */
+
+/*
+ * The last action on a key is kept as 2 n + 1 if it puts a row and 2 n if it
+ * removes one, so that of one change that does both to (what the engine takes
+ * for) the same key, the row stays.
+ */
+static void
+FoldByKey(Fold *fold)
+{
+	EngineRunF(fold->conn,
+			   "CREATE OR REPLACE TEMP TABLE pipeline_fold AS"
+			   " SELECT %s, max(at) AS last, arg_min(fresh, at) AS fresh FROM ("
+			   "SELECT %s, 2 * n + CASE verb WHEN %d THEN 0 ELSE 1 END AS at, verb = %d AS fresh"
+			   " FROM %s WHERE verb <> %d AND n > " INT64_FORMAT
+			   " UNION ALL SELECT %s, 2 * n, false FROM %s WHERE verb = %d AND old AND n > " INT64_FORMAT
+			   ") GROUP BY %s",
+			   FoldKeyList(fold->layout, "k#", ", "),
+			   FoldKeyList(fold->layout, "f# AS k#", ", "), CHANGE_DELETED, CHANGE_CREATED,
+			   fold->all, CHANGE_TRUNCATED, fold->changes->truncated_at,
+			   FoldKeyList(fold->layout, "o#", ", "), fold->all, CHANGE_UPDATED,
+			   fold->changes->truncated_at,
+			   FoldKeyList(fold->layout, "k#", ", "));
+	fold->state_rows = EngineInt(fold->conn,
+								 "SELECT count(*) FROM pipeline_fold WHERE last %% 2 = 1");
+	fold->removed_keys = EngineInt(fold->conn,
+								   "SELECT count(*) FROM pipeline_fold WHERE NOT fresh");
+}
+
+/*
+ * Where the whole row is the key, equal rows are counted.
+ */
+static void
+FoldByCount(Fold *fold)
+{
+	EngineRunF(fold->conn,
+			   "CREATE OR REPLACE TEMP TABLE pipeline_fold AS SELECT %s, sum(d)::BIGINT AS net FROM ("
+			   "SELECT %s, CASE verb WHEN %d THEN -1 ELSE 1 END AS d FROM %s"
+			   " WHERE (verb IN (%d, %d) OR (verb = %d AND old)) AND n > " INT64_FORMAT
+			   " UNION ALL SELECT %s, -1 FROM %s WHERE verb = %d AND old AND n > " INT64_FORMAT
+			   ") GROUP BY %s HAVING sum(d) <> 0",
+			   FoldKeyList(fold->layout, "k#", ", "),
+			   FoldKeyList(fold->layout, "f# AS k#", ", "), CHANGE_DELETED, fold->all,
+			   CHANGE_CREATED, CHANGE_DELETED, CHANGE_UPDATED, fold->changes->truncated_at,
+			   FoldKeyList(fold->layout, "o#", ", "), fold->all, CHANGE_UPDATED,
+			   fold->changes->truncated_at,
+			   FoldKeyList(fold->layout, "k#", ", "));
+	fold->state_rows = EngineInt(fold->conn,
+								 "SELECT sum(net)::BIGINT FROM pipeline_fold WHERE net > 0");
+	fold->removed_keys = EngineInt(fold->conn,
+								   "SELECT count(*) FROM pipeline_fold WHERE net < 0");
+}
+
+/* The key without the partition key, as conditions; NULL if nothing is left. */
+static char *
+RestOfKey(const TableLayout *layout, const char *format, const char *separator)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < layout->nkeys; i++)
+	{
+		bool		partition = false;
+		TableLayout one = *layout;
+
+		for (int j = 0; j < layout->npartition; j++)
+			partition |= layout->partition[j] == layout->keys[i];
+		if (partition)
+			continue;
+		one.keys = &layout->keys[i];
+		one.nkeys = 1;
+		if (list.len > 0)
+			appendStringInfoString(&list, separator);
+		appendStringInfoString(&list, FoldKeyList(&one, format, ""));
+	}
+	return list.len > 0 && !layout->whole_row ? list.data : NULL;
+}
+
+/* Did this update change more of the key than the partition key? */
+static char *
+BecameAnother(const TableLayout *layout)
+{
+	char	   *differs = RestOfKey(layout, "o# IS DISTINCT FROM f#", " OR ");
+
+	return differs != NULL ? psprintf("(verb = %d AND old AND (%s))", CHANGE_UPDATED, differs) :
+		psprintf("(verb = %d AND old)", CHANGE_UPDATED);
+}
+
+/* Text of the partition key before an update, from the o columns. */
+static char *
+OldKeyText(const TableLayout *layout)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < layout->npartition; i++)
+	{
+		const LayoutColumn *col = &layout->cols[layout->partition[i]];
+
+		if (!col->is_key)
+			return "NULL::VARCHAR";
+		appendStringInfo(&list, "%sCAST(o%d AS VARCHAR)", i > 0 ? " || ':' || " : "", col->attnum);
+	}
+	return list.len > 0 ? list.data : "NULL::VARCHAR";
+}
+
+/*
+ * An update of the partition key that takes a row to another shard arrives as
+ * DELETE and INSERT.  They are one event if no other DELETE or INSERT of the
+ * transaction has the same rest of the primary key.
+ */
+static void
+FindPairs(Fold *fold)
+{
+	char	   *rest = RestOfKey(fold->layout, "f#", ", ");
+
+	if (rest == NULL || fold->changes->inserts == 0 || fold->changes->deletes == 0)
+		return;
+	EngineRunF(fold->conn,
+			   "CREATE OR REPLACE TEMP TABLE pipeline_pairs AS SELECT"
+			   " max(n) FILTER (verb = %d) AS deleted_n, max(n) FILTER (verb = %d) AS created_n,"
+			   " max(key) FILTER (verb = %d) AS old_key"
+			   " FROM %s WHERE verb IN (%d, %d) AND lsn IN (SELECT lsn FROM %s WHERE verb = %d)"
+			   " GROUP BY lsn, %s"
+			   " HAVING count(*) = 2 AND count(*) FILTER (verb = %d) = 1"
+			   " AND max(n) FILTER (verb = %d) < max(n) FILTER (verb = %d)"
+			   " AND min(shard) <> max(shard)",
+			   CHANGE_DELETED, CHANGE_CREATED, CHANGE_DELETED,
+			   fold->all, CHANGE_CREATED, CHANGE_DELETED, fold->all, CHANGE_DELETED,
+			   rest, CHANGE_DELETED, CHANGE_DELETED, CHANGE_CREATED);
+	fold->moved = EngineInt(fold->conn, "SELECT count(*) FROM pipeline_pairs") > 0;
+}
+
+void
+FoldRun(Fold *fold)
+{
+	fold->events = EngineInt(fold->conn, "SELECT count(*) FROM %s", fold->all);
+	if (fold->simple)
+	{
+		fold->state_rows = fold->changes->truncates == 0 ? fold->events :
+			EngineInt(fold->conn, "SELECT count(*) FROM %s WHERE verb = %d AND n > " INT64_FORMAT,
+					  fold->all, CHANGE_CREATED, fold->changes->truncated_at);
+		return;
+	}
+	if (fold->layout->whole_row)
+		FoldByCount(fold);
+	else
+		FoldByKey(fold);
+	FindPairs(fold);
+	if (fold->changes->key_changes > 0)
+		fold->events += EngineInt(fold->conn, "SELECT count(*) FROM %s WHERE %s", fold->all,
+								  BecameAnother(fold->layout));
+	if (fold->moved)
+		fold->events -= EngineInt(fold->conn, "SELECT count(*) FROM pipeline_pairs");
+
+	/* Nothing before a TRUNCATE of the whole table is left to be removed. */
+	if (fold->changes->truncated_at > 0)
+		fold->removed_keys = 0;
+}
+
+/* ---- queries ---- */
+
+static void
+AppendColumns(StringInfo sql, const TableLayout *layout, const IcebergSchema *schema, int offset,
+			  const char *format)
+{
+	for (int i = 0; i < layout->ncols; i++)
+	{
+		int			attnum = layout->cols[i].attnum;
+		const IcebergField *field = IcebergFieldById(schema, offset + attnum);
+		char	   *value;
+
+		/* A format without a number has a value of its own: of a column out of the key. */
+		if (strcmp(format, "o") == 0)
+			value = layout->cols[i].is_key ? psprintf("o%d", attnum) : "NULL";
+		else
+			value = psprintf("%s%d", format, attnum);
+		appendStringInfo(sql, ", CAST(%s AS %s) AS f%d", value, EngineType(field->type),
+						 offset + attnum);
+	}
+}
+
+static void
+AppendOrder(StringInfo sql, const TableLayout *layout)
+{
+	int		   *fields;
+	int			n = StateSortFields(layout, &fields);
+
+	for (int i = 0; i < n; i++)
+		appendStringInfo(sql, "%s f%d", i == 0 ? " ORDER BY" : ",", fields[i]);
+}
+
+char *
+FoldStateQuery(const Fold *fold, const IcebergSchema *schema)
+{
+	const TableLayout *layout = fold->layout;
+	StringInfoData cols,
+				sql;
+
+	initStringInfo(&cols);
+	initStringInfo(&sql);
+	if (fold->simple)
+	{
+		AppendColumns(&cols, layout, schema, 0, "f");
+		appendStringInfo(&sql, "SELECT %s FROM %s WHERE verb = %d AND n > " INT64_FORMAT,
+						 cols.data + 2, fold->all, CHANGE_CREATED, fold->changes->truncated_at);
+	}
+	else if (layout->whole_row)
+	{
+		AppendColumns(&cols, layout, schema, 0, "k");
+		appendStringInfo(&sql, "SELECT %s FROM (SELECT *, unnest(range(net)) FROM pipeline_fold"
+						 " WHERE net > 0)", cols.data + 2);
+	}
+	else
+	{
+		AppendColumns(&cols, layout, schema, 0, "f");
+		appendStringInfo(&sql, "SELECT %s FROM %s WHERE n IN"
+						 " (SELECT last // 2 FROM pipeline_fold WHERE last %% 2 = 1)",
+						 cols.data + 2, fold->all);
+	}
+	AppendOrder(&sql, layout);
+	return sql.data;
+}
+
+static char *
+EventId(TimeLineID timeline, const char *suffix)
+{
+	return psprintf("'%u-' || lsn || '-' || seq%s", timeline, suffix);
+}
+
+char *
+FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeline)
+{
+	const TableLayout *layout = fold->layout;
+	bool		key_changes = fold->changes->key_changes > 0;
+	char	   *another = key_changes ? BecameAnother(layout) : "false";
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %s AS f%d, CASE", EventId(timeline, ""), EVENT_ID);
+	if (fold->moved)
+		appendStringInfoString(&sql, " WHEN created_n IS NOT NULL THEN 'updated'");
+	if (key_changes)
+		appendStringInfo(&sql, " WHEN %s THEN 'created'", another);
+	appendStringInfo(&sql, " WHEN verb = %d THEN 'created' WHEN verb = %d THEN 'updated'"
+					 " WHEN verb = %d THEN 'deleted' ELSE 'truncated' END AS f%d,"
+					 " ts AS f%d, lsn AS f%d, seq AS f%d, shard AS f%d, key AS f%d, ",
+					 CHANGE_CREATED, CHANGE_UPDATED, CHANGE_DELETED, EVENT_VERB,
+					 EVENT_TS, EVENT_LSN, EVENT_SEQ, EVENT_SHARD, EVENT_KEY);
+	if (key_changes && fold->moved)
+		appendStringInfo(&sql, "CASE WHEN old AND NOT %s THEN %s ELSE old_key END",
+						 another, OldKeyText(layout));
+	else if (key_changes)
+		appendStringInfo(&sql, "CASE WHEN old AND NOT %s THEN %s END", another, OldKeyText(layout));
+	else
+		appendStringInfoString(&sql, fold->moved ? "old_key" : "NULL::VARCHAR");
+	appendStringInfo(&sql, " AS f%d", EVENT_OLD_KEY);
+	AppendColumns(&sql, layout, schema, EVENT_COLUMNS, "f");
+	if (key_changes)
+		appendStringInfoString(&sql, ", 2 * n + 1 AS at");
+	appendStringInfo(&sql, " FROM %s", fold->all);
+	if (fold->moved)
+		appendStringInfoString(&sql, " LEFT JOIN pipeline_pairs ON n = created_n"
+							   " WHERE n NOT IN (SELECT deleted_n FROM pipeline_pairs)");
+	if (!key_changes)
+	{
+		if (fold->moved)
+			appendStringInfoString(&sql, " ORDER BY n");
+		return sql.data;
+	}
+
+	/* A row that became another one: its former self was deleted. */
+	appendStringInfo(&sql, " UNION ALL SELECT %s, 'deleted', ts, lsn, seq, shard, %s, NULL",
+					 EventId(timeline, " || '-old'"), OldKeyText(layout));
+	AppendColumns(&sql, layout, schema, EVENT_COLUMNS, "o");
+	appendStringInfo(&sql, ", 2 * n FROM %s WHERE %s", fold->all, another);
+	return psprintf("SELECT * EXCLUDE (at) FROM (%s) ORDER BY at", sql.data);
+}
+
+/* ---- positions ---- */
+
+static IcebergBytes
+BoundAt(const WireChunk *chunk, int col, LakeType type)
+{
+	size_t		len;
+	const char *value;
+
+	if (LakeKindWidth(type.kind) == 0)
+		value = ChunkGetBytes(chunk, col, 0, &len);
+	else
+	{
+		len = LakeKindWidth(type.kind);
+		value = ChunkGetFixed(chunk, col, 0);
+	}
+	return IcebergSerializeValue(type, value, len);
+}
+
+static bool
+Prunable(const LayoutColumn *col)
+{
+	switch (col->codec.type.kind)
+	{
+		case LAKE_FLOAT:
+		case LAKE_DOUBLE:
+		case LAKE_BOOLEAN:
+		case LAKE_JSON:
+			return false;
+		default:
+			return true;
+	}
+}
+
+LakeCondition *
+FoldBounds(EngineConn *conn, const TableLayout *layout, const char *relation, int *n)
+{
+	LakeCondition *conditions = palloc0(2 * Max(layout->nkeys, 1) * sizeof(LakeCondition));
+	EngineResult *result;
+	WireChunk  *chunk;
+
+	*n = 0;
+	if (layout->whole_row)
+		return conditions;		/* nulls among the keys */
+	result = EngineExecute(conn, psprintf("SELECT %s FROM %s",
+										  FoldKeyList(layout, "min(k#), max(k#)", ", "), relation),
+						   NULL, 0);
+	chunk = EngineFetch(result);
+	for (int i = 0; chunk != NULL && i < 2 * layout->nkeys; i++)
+	{
+		const LayoutColumn *col = &layout->cols[layout->keys[i / 2]];
+		LakeCondition *condition = &conditions[*n];
+
+		if (!Prunable(col) || ChunkIsNull(chunk, i, 0))
+			continue;
+		condition->field_id = col->attnum;
+		condition->op = i % 2 == 0 ? LAKE_GE : LAKE_LE;
+		condition->nvalues = 1;
+		condition->values = palloc(sizeof(IcebergBytes));
+		condition->values[0] = BoundAt(chunk, i, col->codec.type);
+		(*n)++;
+	}
+	EngineFinish(result);
+	return conditions;
+}
+
+static char *
+RemovedQuery(const Fold *fold, const char *scan)
+{
+	const TableLayout *layout = fold->layout;
+
+	if (!layout->whole_row)
+		return psprintf("SELECT s._file, s._pos FROM %s AS s"
+						" SEMI JOIN (SELECT * FROM pipeline_fold WHERE NOT fresh) AS d ON %s",
+						scan, FoldKeyList(layout, "s.f# = d.k#", " AND "));
+	return psprintf("SELECT _file, _pos FROM (SELECT s._file, s._pos, d.net,"
+					" row_number() OVER (PARTITION BY %s ORDER BY s._file, s._pos) AS nth"
+					" FROM %s AS s JOIN pipeline_fold AS d ON %s WHERE d.net < 0)"
+					" WHERE nth <= -net",
+					FoldKeyList(layout, "s.f#", ", "), scan,
+					FoldKeyList(layout, "s.f# IS NOT DISTINCT FROM d.k#", " AND "));
+}
+
+char *
+FoldFindRemoved(const Fold *fold, LakeTable *state)
+{
+	const TableLayout *layout = fold->layout;
+	int		   *fields = palloc(Max(layout->nkeys, 1) * sizeof(int));
+	LakeCondition *conditions;
+	LakeScan   *scan;
+	int			n;
+
+	if (fold->removed_keys == 0)
+		return NULL;
+	conditions = FoldBounds(fold->conn, layout,
+							"(SELECT * FROM pipeline_fold WHERE NOT fresh)", &n);
+	scan = LakeScanPlan(state, -1, conditions, n);
+	if (scan->files == NIL)
+		return NULL;
+	for (int i = 0; i < layout->nkeys; i++)
+		fields[i] = layout->cols[layout->keys[i]].attnum;
+	EngineRunScan(fold->conn,
+				  psprintf("CREATE OR REPLACE TEMP TABLE pipeline_gone AS %s",
+						   RemovedQuery(fold, LakeScanSql(scan, fields, layout->nkeys, true))),
+				  scan);
+	return "pipeline_gone";
+}

@@ -1,0 +1,58 @@
+/*
+ * fold.h
+ *		From the changes of one table in the engine to what must be written:
+ *		new state rows, keys to be removed, events.
+ */
+#ifndef SHARD_PIPELINE_FOLD_H
+#define SHARD_PIPELINE_FOLD_H
+
+#include "postgres.h"
+#include "lake/lake.h"
+#include "pipeline/changes.h"
+#include "pipeline/layout.h"
+
+typedef struct Fold
+{
+	EngineConn *conn;
+	const TableChanges *changes;
+	const TableLayout *layout;	/* the newest */
+	char	   *all;			/* engine relation with all changes of the table */
+	bool		own_all;		/* made here */
+	bool		simple;			/* nothing but inserts */
+	int64		state_rows;		/* that StateQuery returns */
+	int64		removed_keys;
+	int64		events;
+	bool		moved;			/* pairs of DELETE and INSERT were found */
+} Fold;
+
+extern void FoldBegin(Fold *fold, EngineConn *conn, const TableChanges *changes);
+
+/*
+ * Fill in values that the WAL left out, from earlier changes or the lake's
+ * rows.  Returns false if a row of the lake is missing.
+ */
+extern bool FoldComplete(Fold *fold, LakeTable *state);
+
+/* Fold by key; sets the counts. */
+extern void FoldRun(Fold *fold);
+
+/* Engine queries with columns f<field id>, cast to the schema's types. */
+extern char *FoldStateQuery(const Fold *fold, const IcebergSchema *schema);
+extern char *FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeline);
+
+/*
+ * Find the places of the removed keys in the lake: an engine relation with
+ * _file and _pos, or NULL if there are none.
+ */
+extern char *FoldFindRemoved(const Fold *fold, LakeTable *state);
+
+extern void FoldEnd(Fold *fold);
+
+/* Conditions that a scan can be pruned by, from a relation with columns k<attnum>. */
+extern LakeCondition *FoldBounds(EngineConn *conn, const TableLayout *layout,
+								 const char *relation, int *n);
+
+/* "a, b" from a format with one %d per column of the key, such as "f%d". */
+extern char *FoldKeyList(const TableLayout *layout, const char *format, const char *separator);
+
+#endif							/* SHARD_PIPELINE_FOLD_H */

@@ -1,0 +1,319 @@
+/*
+ * functions.c
+ *		SQL functions that wait for the pipeline or report on it.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "base/shmem.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "pipeline/decode.h"
+#include "pipeline/worker.h"
+#include "replication/message.h"
+#include "utils/builtins.h"
+#include "utils/pg_lsn.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+PG_FUNCTION_INFO_V1(shard_flush);
+PG_FUNCTION_INFO_V1(shard_pipeline_ready);
+PG_FUNCTION_INFO_V1(shard_pipeline_status);
+PG_FUNCTION_INFO_V1(shard_pipeline_wake);
+
+static TimestampTz
+Deadline(Interval *timeout)
+{
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(GetCurrentTimestamp()),
+												   IntervalPGetDatum(timeout)));
+}
+
+/*
+ * Sleep until the pipelines' state changes; false when the deadline is over.
+ */
+static bool
+SleepUntil(TimestampTz deadline)
+{
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+	if (left <= 0)
+		return false;
+	(void) ConditionVariableTimedSleep(&Pipeline->changed, Min(left, 1000), PG_WAIT_EXTENSION);
+	return true;
+}
+
+static void
+NotRunning(const PipelineEntry *entry, bool found)
+{
+	char	   *hint;
+	char	   *problem = StatusProblem(entry, found, &hint);
+
+	if (problem == NULL)
+		problem = pstrdup("the worker failed again and again");
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the pipeline is not running"),
+			 errdetail_internal("%s%s", "Reason: ", problem),
+			 hint != NULL ? errhint("%s", hint) :
+			 errhint("See the view shard.pipeline_status and the server's log.")));
+}
+
+/*
+ * Ask for everything before lsn, and say where the lake is.
+ */
+static XLogRecPtr
+RequestFlush(XLogRecPtr lsn, PipelineEntry *copy, bool *found)
+{
+	PipelineEntry *entry;
+
+	LWLockAcquire(&Pipeline->lock, LW_EXCLUSIVE);
+	entry = StatusFind(MyDatabaseId);
+	*found = entry != NULL;
+	if (entry != NULL)
+	{
+		if (entry->flushed_lsn < lsn && entry->requested_lsn < lsn)
+			entry->requested_lsn = lsn;
+		*copy = *entry;
+	}
+	LWLockRelease(&Pipeline->lock);
+	StatusWakeWorker(MyDatabaseId);
+	return *found ? copy->flushed_lsn : InvalidXLogRecPtr;
+}
+
+/*
+ * shard.flush(timeout interval) returns pg_lsn
+ *
+ * A message of our own in the WAL marks the place: everything that committed
+ * before this call lies before its end, and that end is a record's end, which
+ * the worker reaches exactly.
+ */
+Datum
+shard_flush(PG_FUNCTION_ARGS)
+{
+	TimestampTz deadline = Deadline(PG_GETARG_INTERVAL_P(0));
+	const char *hint;
+	XLogRecPtr	lsn;
+	PipelineEntry entry;
+	bool		found = false;
+
+	memset(&entry, 0, sizeof(entry));
+	if (StatusServerProblem(&hint) != NULL)
+		NotRunning(&entry, false);
+
+	lsn = LogLogicalMessage("shard", "", 0, false
+#if PG_VERSION_NUM >= 170000
+							,true
+#endif
+		);
+	XLogFlush(lsn);
+
+	ConditionVariablePrepareToSleep(&Pipeline->changed);
+	while (RequestFlush(lsn, &entry, &found) < lsn)
+	{
+		if (found && (entry.absent || entry.phase == PIPELINE_FAILED))
+			NotRunning(&entry, found);
+		if (!SleepUntil(deadline))
+			ereport(ERROR,
+					(errcode(ERRCODE_QUERY_CANCELED),
+					 errmsg("timeout while waiting for the pipeline"),
+					 found && entry.reason[0] != '\0' ?
+					 errdetail_internal("%s%s", "Reason: ", entry.reason) : 0,
+					 errhint("The changes are not lost; see the view shard.pipeline_status.")));
+	}
+	ConditionVariableCancelSleep();
+	PG_RETURN_LSN(lsn);
+}
+
+/*
+ * _shard.pipeline_ready(timeout interval) returns text
+ *
+ * NULL when the worker's slot is there: it then sees everything written from
+ * now on, even if the worker happens to be between two tries.
+ */
+Datum
+shard_pipeline_ready(PG_FUNCTION_ARGS)
+{
+	TimestampTz deadline = Deadline(PG_GETARG_INTERVAL_P(0));
+	const char *hint;
+	char	   *reason = NULL;
+	PipelineEntry entry;
+	bool		found;
+
+	memset(&entry, 0, sizeof(entry));
+	if (StatusServerProblem(&hint) != NULL)
+		PG_RETURN_TEXT_P(cstring_to_text(StatusProblem(&entry, false, &reason)));
+
+	StatusWakeLauncher(false);
+	ConditionVariablePrepareToSleep(&Pipeline->changed);
+	for (;;)
+	{
+		found = StatusGet(MyDatabaseId, &entry);
+		if (found && entry.ready)
+			break;
+		reason = NULL;
+		if (found && entry.phase == PIPELINE_FAILED)
+			break;
+		if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		{
+			reason = pstrdup("the worker is starting, and waits for this transaction, which has made changes already");
+			break;
+		}
+		if (!SleepUntil(deadline))
+			break;
+	}
+	ConditionVariableCancelSleep();
+	if (found && entry.ready)
+		PG_RETURN_NULL();
+	if (reason == NULL)
+	{
+		char	   *ignored;
+
+		reason = StatusProblem(&entry, found, &ignored);
+	}
+	PG_RETURN_TEXT_P(cstring_to_text(reason));
+}
+
+/* ---- status ---- */
+
+#define STATUS_COLUMNS 20
+
+typedef struct StatusRow
+{
+	int			n;
+	Datum		values[STATUS_COLUMNS];
+	bool		nulls[STATUS_COLUMNS];
+} StatusRow;
+
+static void
+Put(StatusRow *row, Datum value)
+{
+	row->values[row->n++] = value;
+}
+
+static void
+PutNull(StatusRow *row)
+{
+	row->nulls[row->n++] = true;
+}
+
+static void
+PutText(StatusRow *row, const char *text)
+{
+	if (text == NULL || text[0] == '\0')
+		PutNull(row);
+	else
+		Put(row, CStringGetTextDatum(text));
+}
+
+static void
+PutLsn(StatusRow *row, XLogRecPtr lsn)
+{
+	if (XLogRecPtrIsInvalid(lsn))
+		PutNull(row);
+	else
+		Put(row, LSNGetDatum(lsn));
+}
+
+static void
+PutTime(StatusRow *row, TimestampTz time)
+{
+	if (time == 0)
+		PutNull(row);
+	else
+		Put(row, TimestampTzGetDatum(time));
+}
+
+static void
+PutState(StatusRow *row, const PipelineEntry *entry, bool found)
+{
+	char	   *hint = NULL;
+	char	   *problem;
+	const char *server_hint;
+	const char *state;
+
+	if (StatusServerProblem(&server_hint) != NULL)
+		state = "blocked";
+	else if (!found)
+		state = "stopped";
+	else
+		state = StatusPhaseName(entry->phase);
+
+	/* A running worker has no reason not to run. */
+	if (found && entry->phase == PIPELINE_RUNNING && strcmp(state, "running") == 0)
+		problem = NULL;
+	else if (found && entry->reason[0] != '\0' && strcmp(state, "blocked") != 0)
+	{
+		problem = pstrdup(entry->reason);
+		hint = pstrdup(entry->hint);
+	}
+	else
+		problem = StatusProblem(entry, found, &hint);
+	PutText(row, state);
+	PutText(row, problem);
+	PutText(row, hint);
+}
+
+/*
+ * _shard.pipeline_status(): one row, for this database.
+ */
+Datum
+shard_pipeline_status(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	StatusRow	row = {0};
+	PipelineEntry entry;
+	bool		found;
+	char		slot[NAMEDATALEN];
+	XLogRecPtr	current = RecoveryInProgress() ? InvalidXLogRecPtr : GetXLogInsertRecPtr();
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	memset(&entry, 0, sizeof(entry));
+	found = StatusGet(MyDatabaseId, &entry);
+	SlotName(MyDatabaseId, slot);
+
+	PutText(&row, slot);
+	if (entry.pid != 0)
+		Put(&row, Int32GetDatum(entry.pid));
+	else
+		PutNull(&row);
+	PutState(&row, &entry, found);
+	PutLsn(&row, entry.read_lsn);
+	PutLsn(&row, entry.flushed_lsn);
+	PutLsn(&row, entry.confirmed_lsn);
+	PutLsn(&row, current);
+	if (entry.flushed_lsn != 0 && current != 0)
+		Put(&row, Int64GetDatum((int64) (current > entry.flushed_lsn ? current - entry.flushed_lsn : 0)));
+	else
+		PutNull(&row);
+	Put(&row, Int64GetDatum(entry.buffered_rows));
+	Put(&row, Int64GetDatum(entry.rows));
+	Put(&row, Int64GetDatum(entry.events));
+	Put(&row, Int64GetDatum(entry.flushes));
+	Put(&row, Int64GetDatum(entry.resyncs));
+	Put(&row, Int64GetDatum(entry.retries));
+	PutTime(&row, entry.last_flush_at);
+	if (entry.last_flush_at != 0)
+		Put(&row, Float8GetDatum(entry.last_flush_ms));
+	else
+		PutNull(&row);
+	PutText(&row, entry.last_error);
+	PutTime(&row, entry.last_error_at);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), row.values, row.nulls)));
+}
+
+/*
+ * _shard.pipeline_wake(): at commit, let the launcher look for this extension.
+ */
+Datum
+shard_pipeline_wake(PG_FUNCTION_ARGS)
+{
+	WakeLauncherAtCommit();
+	PG_RETURN_VOID();
+}

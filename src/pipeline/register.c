@@ -1,0 +1,362 @@
+/*
+ * register.c
+ *		Which sharded tables are in the lake: _shard.lake_table, their lake
+ *		tables, and the foreign tables that show them.
+ *
+ * Called with the rights of the extension's owner: by table/, which has checked
+ * the user's right to the table, and by the worker.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "foreign/foreign.h"
+#include "lake/lake.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "parser/scansup.h"
+#include "pipeline/register.h"
+#include "pipeline/schema.h"
+#include "pipeline/worker.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/pg_lsn.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(shard_lake_register);
+PG_FUNCTION_INFO_V1(shard_lake_unregister);
+
+static void
+Begin(void)
+{
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+End(void)
+{
+	PopActiveSnapshot();
+	SPI_finish();
+}
+
+static void
+Run(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) < 0)
+		elog(ERROR, "could not run: %s", sql);
+}
+
+static void
+RunWithArgs(const char *sql, int nargs, Oid *types, Datum *args, const char *nulls)
+{
+	if (SPI_execute_with_args(sql, nargs, types, args, nulls, false, 0) < 0)
+		elog(ERROR, "could not run: %s", sql);
+}
+
+void
+RegisterProblem(Oid relation, const char *problem)
+{
+	Oid			types[2] = {OIDOID, TEXTOID};
+	Datum		args[2];
+
+	args[0] = ObjectIdGetDatum(relation);
+	args[1] = problem != NULL ? CStringGetTextDatum(problem) : (Datum) 0;
+	Begin();
+	RunWithArgs("UPDATE _shard.lake_table SET problem = $2, synced = false WHERE relation = $1",
+				2, types, args, problem != NULL ? "  " : " n");
+	End();
+}
+
+TableLayout *
+RegisterLayout(Oid relation)
+{
+	List	   *leaves = find_inheritance_children(relation, AccessShareLock);
+	Relation	parent = relation_open(relation, AccessShareLock);
+	Relation	leaf;
+	TableLayout *layout;
+
+	if (leaves == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has no shards", RelationGetRelationName(parent))));
+	leaf = relation_open(linitial_oid(leaves), NoLock);
+	layout = LayoutBuild(leaf, parent);
+	relation_close(leaf, NoLock);
+	relation_close(parent, NoLock);
+	return layout;
+}
+
+/* ---- foreign tables ---- */
+
+/*
+ * Name of the foreign table of a lake table, in schema lake.
+ */
+static char *
+ForeignName(const char *namespace, const char *name)
+{
+	char	   *foreign = strcmp(namespace, "public") == 0 ? pstrdup(name) :
+		psprintf("%s_%s", namespace, name);
+
+	truncate_identifier(foreign, strlen(foreign), false);
+	return foreign;
+}
+
+static char *
+ColumnSql(const LayoutColumn *col)
+{
+	return psprintf("%s %s", quote_identifier(col->name),
+					format_type_extended(col->typid, col->typmod,
+										 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+}
+
+static Oid
+ForeignTableOf(const char *namespace, const char *name)
+{
+	Oid			schema = get_namespace_oid("lake", true);
+	Oid			relation = OidIsValid(schema) ?
+		get_relname_relid(ForeignName(namespace, name), schema) : InvalidOid;
+
+	if (OidIsValid(relation) && get_rel_relkind(relation) != RELKIND_FOREIGN_TABLE)
+		return InvalidOid;
+	return relation;
+}
+
+/*
+ * A relation of that name that is there already stays: it was restored, or is
+ * the user's own.
+ */
+static void
+MakeForeignTable(const char *namespace, const char *name, const TableLayout *layout, bool events)
+{
+	char	   *foreign = ForeignName(namespace, name);
+	char	   *qualified = psprintf("lake.%s", quote_identifier(foreign));
+	char	   *described = psprintf(events ? "events of table %s" : "rows of table %s as they are in the lake",
+									 quote_qualified_identifier(layout->schema_name, layout->name));
+	StringInfoData sql;
+
+	if (!OidIsValid(get_foreign_server_oid("lake", true)) ||
+		OidIsValid(get_relname_relid(foreign, get_namespace_oid("lake", false))))
+		return;
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE FOREIGN TABLE %s (", qualified);
+	if (events)
+		appendStringInfoString(&sql, "_event_id text, _verb text, _ts timestamptz, _lsn bigint, "
+							   "_seq bigint, _shard integer, _key text, _old_key text");
+	for (int i = 0; i < layout->ncols; i++)
+		appendStringInfo(&sql, "%s%s", i > 0 || events ? ", " : "", ColumnSql(&layout->cols[i]));
+	appendStringInfo(&sql, ") SERVER lake OPTIONS (\"table\" %s)",
+					 quote_literal_cstr(psprintf("%s.%s", namespace, name)));
+	Run(sql.data);
+	Run(psprintf("COMMENT ON FOREIGN TABLE %s IS %s", qualified, quote_literal_cstr(described)));
+	Run(psprintf("ALTER FOREIGN TABLE %s OWNER TO %s", qualified,
+				 quote_identifier(GetUserNameFromId(layout->owner, false))));
+}
+
+static void
+DropForeignTable(const char *namespace, const char *name)
+{
+	Oid			relation = ForeignTableOf(namespace, name);
+
+	if (OidIsValid(relation))
+		Run(psprintf("DROP FOREIGN TABLE lake.%s CASCADE",
+					 quote_identifier(ForeignName(namespace, name))));
+}
+
+static void
+AddForeignColumns(const char *namespace, const char *name, const TableLayout *layout)
+{
+	Oid			relation = ForeignTableOf(namespace, name);
+
+	for (int i = 0; OidIsValid(relation) && i < layout->ncols; i++)
+	{
+		if (get_attnum(relation, layout->cols[i].name) == InvalidAttrNumber)
+			Run(psprintf("ALTER FOREIGN TABLE lake.%s ADD COLUMN %s",
+						 quote_identifier(ForeignName(namespace, name)),
+						 ColumnSql(&layout->cols[i])));
+	}
+}
+
+void
+RegisterColumns(const RegisteredTable *table, const TableLayout *layout)
+{
+	Begin();
+	AddForeignColumns(table->namespace, table->name, layout);
+	AddForeignColumns(table->namespace, table->events_name, layout);
+	End();
+}
+
+/* ---- registering ---- */
+
+static void
+MakeLakeTables(const TableLayout *layout, const char *events_name)
+{
+	IcebergKeyValue properties[1] = {{"shard.relation",
+	quote_qualified_identifier(layout->schema_name, layout->name)}};
+	int		   *sort;
+	int			nsort = StateSortFields(layout, &sort);
+	int			by_time[2] = {EVENT_LSN, EVENT_SEQ};
+
+	(void) LakeCreate(layout->schema_name, layout->name, NULL, StateSchema(layout), sort, nsort,
+					  properties, 1);
+	(void) LakeCreate(layout->schema_name, events_name, NULL, EventsSchema(layout), by_time, 2,
+					  properties, 1);
+}
+
+static void
+Record(const TableLayout *layout, const char *events_name, bool synced, const Position *position)
+{
+	Oid			types[9] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, INT8OID, INT4OID, INT8OID, PG_LSNOID};
+	Datum		args[9];
+
+	args[0] = ObjectIdGetDatum(layout->parent);
+	args[1] = CStringGetTextDatum(layout->schema_name);
+	args[2] = CStringGetTextDatum(layout->name);
+	args[3] = CStringGetTextDatum(events_name);
+	args[4] = BoolGetDatum(synced);
+	args[5] = Int64GetDatum((int64) position->system);
+	args[6] = Int32GetDatum((int32) position->timeline);
+	args[7] = Int64GetDatum(position->generation);
+	args[8] = LSNGetDatum(position->lsn);
+	RunWithArgs("INSERT INTO _shard.lake_table (relation, namespace, name, events_name, synced,"
+				" system_identifier, timeline, slot_generation, lsn)"
+				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+				9, types, args, NULL);
+}
+
+static char *
+EventsName(const char *name)
+{
+	return psprintf("%s_events", name);
+}
+
+/*
+ * Make a table's place in the lake.  synced: it is empty, and the pipeline sees
+ * what will be written into it.
+ */
+static void
+Register(Oid relation, bool synced, const Position *position)
+{
+	TableLayout *layout = RegisterLayout(relation);
+	char	   *events_name = EventsName(layout->name);
+
+	if (LakeOpen(layout->schema_name, layout->name, true) != NULL ||
+		LakeOpen(layout->schema_name, events_name, true) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("the lake has a table \"%s.%s\" or \"%s.%s\" already",
+						layout->schema_name, layout->name, layout->schema_name, events_name),
+				 errhint("Rename the table, or remove the rows of these tables from iceberg_tables.")));
+	MakeLakeTables(layout, events_name);
+	Record(layout, events_name, synced, position);
+	MakeForeignTable(layout->schema_name, layout->name, layout, false);
+	MakeForeignTable(layout->schema_name, events_name, layout, true);
+	CacheInvalidateRelcacheByRelid(relation);
+}
+
+/*
+ * _shard.lake_register(relation regclass)
+ */
+Datum
+shard_lake_register(PG_FUNCTION_ARGS)
+{
+	Oid			relation = PG_GETARG_OID(0);
+	PipelineEntry entry;
+	Position	position;
+	bool		ready = StatusGet(MyDatabaseId, &entry) && entry.ready;
+
+	PositionHere(&position);
+	position.generation = ready ? entry.generation : 0;
+	position.lsn = ready ? entry.flushed_lsn : InvalidXLogRecPtr;
+	Begin();
+	Register(relation, ready, &position);
+	End();
+	WakeWorkerAtCommit();
+	PG_RETURN_VOID();
+}
+
+/*
+ * _shard.lake_unregister(relation oid); the relation may be gone.
+ */
+Datum
+shard_lake_unregister(PG_FUNCTION_ARGS)
+{
+	Oid			relation = PG_GETARG_OID(0);
+	Oid			types[1] = {OIDOID};
+	Datum		args[1] = {ObjectIdGetDatum(relation)};
+	ListCell   *lc;
+
+	foreach(lc, RegisteredTables())
+	{
+		RegisteredTable *table = lfirst(lc);
+
+		if (table->relation != relation)
+			continue;
+		Begin();
+		DropForeignTable(table->namespace, table->name);
+		DropForeignTable(table->namespace, table->events_name);
+		RunWithArgs("DELETE FROM _shard.lake_table WHERE relation = $1", 1, types, args, NULL);
+		End();
+		LakeDrop(table->namespace, table->name);
+		LakeDrop(table->namespace, table->events_name);
+	}
+	WakeWorkerAtCommit();
+	PG_RETURN_VOID();
+}
+
+/* ---- after a restore ---- */
+
+/*
+ * Sharded tables that should be in the lake and are not, of which the relation
+ * exists.
+ */
+static List *
+MissingTables(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *missing = NIL;
+
+	Begin();
+	Run("SELECT t.relation::pg_catalog.oid FROM _shard.sharded_table t"
+		" JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.relation"
+		" WHERE t.lake AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = t.relation)"
+		" AND NOT EXISTS (SELECT FROM _shard.lake_table l WHERE l.relation = t.relation)");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Oid			relation = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+															  SPI_tuptable->tupdesc, 1, &isnull));
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		missing = lappend_oid(missing, relation);
+		MemoryContextSwitchTo(spi);
+	}
+	End();
+	return missing;
+}
+
+int
+RegisterMissing(void)
+{
+	List	   *missing = MissingTables();
+	Position	position;
+	ListCell   *lc;
+
+	PositionHere(&position);
+	foreach(lc, missing)
+	{
+		Begin();
+		Register(lfirst_oid(lc), false, &position);
+		End();
+	}
+	return list_length(missing);
+}

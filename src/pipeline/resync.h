@@ -1,0 +1,24 @@
+/*
+ * resync.h
+ *		Bringing a table's state in line with its heap.
+ */
+#ifndef SHARD_PIPELINE_RESYNC_H
+#define SHARD_PIPELINE_RESYNC_H
+
+#include "postgres.h"
+#include "client/engine.h"
+#include "pipeline/position.h"
+
+/*
+ * Compare every table that needs it with its heap and write the differences;
+ * the batch must be empty.  Returns the number of tables.
+ */
+extern int	ResyncTables(EngineConn *conn, const Position *position);
+
+/* Is there a table that needs it? */
+extern bool ResyncNeeded(const Position *position);
+
+/* Take filters of tables read under a snapshot from the catalog, after a restart. */
+extern void ResyncRestoreFilters(const Position *position);
+
+#endif							/* SHARD_PIPELINE_RESYNC_H */
