@@ -7,12 +7,12 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" shard.contro
 DATA_built = shard--$(EXTVERSION).sql
 
 # The install script's fragments, in order.
-SQL_FRAGMENTS = 10_base 20_catalog 30_table 40_engine 50_lake 60_pipeline 70_fdw 80_migration 90_monitor
+SQL_FRAGMENTS = 10_base 20_catalog 30_table 40_engine 50_lake 60_pipeline 70_fdw 80_migration
 
 SERVER_SOURCES = src/shard.c $(sort $(wildcard \
 	src/base/*.c src/router/*.c src/catalog/*.c src/table/*.c src/wire/*.c src/client/*.c \
 	src/lake/*.c src/lake/io/*.c src/lake/iceberg/*.c src/lake/registry/*.c \
-	src/pipeline/*.c src/fdw/*.c src/migration/*.c src/monitor/*.c))
+	src/pipeline/*.c src/fdw/*.c src/migration/*.c))
 OBJS = $(SERVER_SOURCES:.c=.o)
 
 PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config

@@ -1,4 +1,4 @@
--- engine
+-- The engine: what is known of it, and direct queries for maintenance and tests.
 
 CREATE FUNCTION _shard.engine_state(OUT starts bigint, OUT pid bigint, OUT uptime_ms bigint,
         OUT connections bigint, OUT running bigint, OUT queued bigint, OUT max_queries bigint,
