@@ -1,19 +1,20 @@
 /*
  * drop_guard.c
- *		Keeps CASCADE from taking sharded tables along.
+ *		What else must not, or must, be dropped with a router's objects.
  *
- * A sharded table depends on its router's operator class, and that on the
- * extension's schema.  DROP EXTENSION shard CASCADE, meant to get rid of an
- * extension, would drop every sharded table with its rows; so would dropping an
- * operator family.  While such a statement runs, dropping a sharded table is an
- * error, and so is dropping a hash function that one needs, which PostgreSQL
- * would merely take out of the operator class.
+ * DROP FUNCTION ... CASCADE on a router's hash function would not take the
+ * router's tables along (events.c sees to that) but the function out of its
+ * operator class, and leave tables that nobody can write to: it is an error
+ * while there are tables.
+ *
+ * DROP EXTENSION shard takes along the operator families that no table uses;
+ * what a restore brought back without its dependency on the extension gets it
+ * again first.
  */
 #include "postgres.h"
 
 #include "catalog/catalog.h"
 #include "catalog/objectaccess.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "nodes/parsenodes.h"
 #include "table/drop_guard.h"
@@ -21,48 +22,29 @@
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
 
-/* What the statement that runs now drops; NULL: nothing to guard against. */
-static const char *Dropping = NULL;
+/* Does a DROP FUNCTION run now? */
+static bool DroppingFunction = false;
 
 static ProcessUtility_hook_type previous_utility = NULL;
 static object_access_hook_type previous_access = NULL;
 
-/*
- * The sharded table that falls with an object, or cannot do without it.
- */
-static Oid
-EndangeredTable(Oid class, Oid object)
+static void
+DropGuardAccess(ObjectAccessType access, Oid class, Oid object, int sub_id, void *arg)
 {
 	char	   *router;
 	List	   *parents;
 
-	if (class == RelationRelationId)
-		return get_rel_relkind(object) == RELKIND_PARTITIONED_TABLE &&
-			CatalogRouterOfParent(object) != NULL ? object : InvalidOid;
-	if (class != ProcedureRelationId)
-		return InvalidOid;
-	router = CatalogRouterNameOfFunction(object, true);
-	if (router == NULL)
-		return InvalidOid;
-	parents = CatalogRouterParents(router);
-	return parents != NIL ? linitial_oid(parents) : InvalidOid;
-}
-
-static void
-DropGuardAccess(ObjectAccessType access, Oid class, Oid object, int sub_id, void *arg)
-{
-	Oid			table;
-
 	if (previous_access)
 		previous_access(access, class, object, sub_id, arg);
-	if (likely(Dropping == NULL) || access != OAT_DROP || sub_id != 0)
+	if (likely(!DroppingFunction) || access != OAT_DROP || class != ProcedureRelationId)
 		return;
-	table = EndangeredTable(class, object);
-	if (OidIsValid(table))
+	router = CatalogRouterNameOfFunction(object, true);
+	parents = router != NULL ? CatalogRouterParents(router) : NIL;
+	if (parents != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 errmsg("cannot drop %s because sharded table %s depends on it", Dropping,
-						get_rel_name(table)),
+				 errmsg("cannot drop the hash function of router \"%s\" because sharded table %s depends on it",
+						router, get_rel_name(linitial_oid(parents))),
 				 errhint("Turn the table into an ordinary one with shard.undistribute_table(), or drop it, first.")));
 }
 
@@ -79,29 +61,10 @@ DropsExtension(DropStmt *statement, const char *name)
 	return false;
 }
 
-/*
- * Name of what a statement drops, if a sharded table should not fall with it;
- * dropping a table, its schema or its owner's things is meant.
- */
-static const char *
-Guarded(Node *statement)
+static bool
+DropsFunction(DropStmt *statement)
 {
-	if (!IsA(statement, DropStmt))
-		return NULL;
-	switch (((DropStmt *) statement)->removeType)
-	{
-		case OBJECT_EXTENSION:
-			return "the extension";
-		case OBJECT_OPCLASS:
-			return "the operator class";
-		case OBJECT_OPFAMILY:
-			return "the operator family";
-		case OBJECT_FUNCTION:
-		case OBJECT_ROUTINE:
-			return "the function";
-		default:
-			return NULL;
-	}
+	return statement->removeType == OBJECT_FUNCTION || statement->removeType == OBJECT_ROUTINE;
 }
 
 static void
@@ -110,18 +73,18 @@ DropGuardUtility(PlannedStmt *statement, const char *query_string, bool read_onl
 				 QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
 {
 	ProcessUtility_hook_type next = previous_utility ? previous_utility : standard_ProcessUtility;
-	const char *dropping = Guarded(statement->utilityStmt);
-	const char *saved = Dropping;
+	DropStmt   *drop = (DropStmt *) statement->utilityStmt;
+	bool		saved = DroppingFunction;
 
-	if (likely(dropping == NULL))
+	if (IsA(drop, DropStmt) && DropsExtension(drop, "shard"))
+		OpclassFollowExtension();
+	if (likely(!IsA(drop, DropStmt) || !DropsFunction(drop)))
 	{
 		next(statement, query_string, read_only_tree, context, params, environment, dest,
 			 completion);
 		return;
 	}
-	if (DropsExtension((DropStmt *) statement->utilityStmt, "shard"))
-		OpclassFollowExtension();
-	Dropping = dropping;
+	DroppingFunction = true;
 	PG_TRY();
 	{
 		next(statement, query_string, read_only_tree, context, params, environment, dest,
@@ -129,7 +92,7 @@ DropGuardUtility(PlannedStmt *statement, const char *query_string, bool read_onl
 	}
 	PG_FINALLY();
 	{
-		Dropping = saved;
+		DroppingFunction = saved;
 	}
 	PG_END_TRY();
 }

@@ -1,6 +1,6 @@
 /*
  * drop_guard.h
- *		Keeps CASCADE from taking sharded tables along.
+ *		What else must not, or must, be dropped with a router's objects.
  */
 #ifndef SHARD_TABLE_DROP_GUARD_H
 #define SHARD_TABLE_DROP_GUARD_H
