@@ -19,7 +19,7 @@ PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
 PG_CPPFLAGS = -I$(CURDIR)/src -MMD -MP
 PG_CFLAGS   = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-declaration-after-statement
-SHLIB_LINK  = -ljansson -lz -lxxhash
+SHLIB_LINK  = -lz -lxxhash
 EXTRA_CLEAN = build/engine build/shard_engine build/unit $(OBJS:.o=.d)
 # No bitcode: routing is too short to gain from inlining by the JIT compiler.
 override with_llvm = no

@@ -149,14 +149,14 @@ NewEntry(const char *path)
 }
 
 static void
-Keep(CacheEntry *entry, Size outside)
+Keep(CacheEntry *entry)
 {
 	CacheSlot  *slot = hash_search(cache, &entry->path, HASH_ENTER, NULL);
 
 	slot->path = entry->path;
 	slot->entry = entry;
 	MemoryContextSetParent(entry->context, CacheContext);
-	entry->size = MemoryContextMemAllocated(entry->context, true) + outside;
+	entry->size = MemoryContextMemAllocated(entry->context, true);
 	cache_size += entry->size;
 	dlist_push_head(&lru, &entry->link);
 	Pin(entry);
@@ -171,7 +171,7 @@ AddMetadata(const char *location, const char *text, size_t len)
 
 	entry->metadata = IcebergParseMetadata(text, len);
 	MemoryContextSwitchTo(old);
-	Keep(entry, 4 * len);		/* a guess at the document's size in jansson's hands */
+	Keep(entry);
 	return entry;
 }
 
@@ -227,7 +227,7 @@ LakeCachedManifestList(const char *path, int format_version, int *n)
 		data = LakeReadFile(path, &len);
 		entry->n = IcebergReadManifestList(data, len, format_version, &entry->manifests);
 		MemoryContextSwitchTo(old);
-		Keep(entry, 0);
+		Keep(entry);
 	}
 	else
 		Pin(entry);
@@ -262,7 +262,7 @@ LakeCachedManifest(const IcebergMetadata *metadata, const IcebergManifest *manif
 							manifest->path, len, (long long) manifest->length)));
 		entry->n = IcebergReadManifest(data, len, metadata, manifest, &entry->files);
 		MemoryContextSwitchTo(old);
-		Keep(entry, 0);
+		Keep(entry);
 	}
 	else
 		Pin(entry);

@@ -329,13 +329,13 @@ LakeParseBound(LakeType type, const char *text, bool upper)
 /* ---- a file's statistics ---- */
 
 static const char *
-TextOf(const json_t *object, const char *key)
+TextOf(const Json *object, const char *key)
 {
-	return json_string_value(json_object_get(object, key));
+	return JsonStringValue(JsonGet(object, key));
 }
 
 static int64
-CountOf(const json_t *object, const char *key)
+CountOf(const Json *object, const char *key)
 {
 	const char *text = TextOf(object, key);
 	int64		value;
@@ -344,7 +344,7 @@ CountOf(const json_t *object, const char *key)
 }
 
 static void
-FillStats(IcebergColumnStats *stats, int field_id, LakeType type, const json_t *column)
+FillStats(IcebergColumnStats *stats, int field_id, LakeType type, const Json *column)
 {
 	const char *min = TextOf(column, "min");
 	const char *max = TextOf(column, "max");
@@ -372,21 +372,21 @@ CompareStats(const void *a, const void *b)
 }
 
 /* A column's statistics; DuckDB names it as a quoted path. */
-static const json_t *
-ColumnOf(const json_t *json, const char *name)
+static const Json *
+ColumnOf(const Json *json, const char *name)
 {
-	return json_object_get(json, EngineQuoteIdentifier(name));
+	return JsonGet(json, EngineQuoteIdentifier(name));
 }
 
-static const json_t *
+static const Json *
 ParseStatistics(const char *stats_json)
 {
-	const json_t *json;
+	const Json *json;
 
 	if (stats_json == NULL || stats_json[0] == '\0')
 		return NULL;
 	json = JsonParse(stats_json, strlen(stats_json), "the engine's file statistics");
-	return json_is_object(json) ? json : NULL;
+	return JsonIs(json, JSON_OBJECT) ? json : NULL;
 }
 
 static IcebergFile *
@@ -424,15 +424,15 @@ LakeFileFromCopyStats(const IcebergSchema *schema, const char *path, int64 count
 					  const char *stats_json)
 {
 	IcebergFile *file = NewFile(ICEBERG_DATA, path, count, size);
-	const json_t *json = ParseStatistics(stats_json);
+	const Json *json = ParseStatistics(stats_json);
 
 	file->stats = palloc0(sizeof(IcebergColumnStats) * (schema->nfields + 1));
 	for (int i = 0; json != NULL && i < schema->nfields; i++)
 	{
 		const IcebergField *field = &schema->fields[i];
-		const json_t *column = ColumnOf(json, NameInFile(schema, field));
+		const Json *column = ColumnOf(json, NameInFile(schema, field));
 
-		if (field->primitive && json_is_object(column))
+		if (field->primitive && JsonIs(column, JSON_OBJECT))
 			FillStats(&file->stats[file->nstats++], field->id, field->type, column);
 	}
 	qsort(file->stats, file->nstats, sizeof(IcebergColumnStats), CompareStats);
@@ -445,14 +445,14 @@ LakeDeleteFileFromCopyStats(const char *path, int64 count, int64 size, const cha
 	static const LakeType string = {LAKE_STRING, 0, 0};
 	static const LakeType bigint = {LAKE_LONG, 0, 0};
 	IcebergFile *file = NewFile(ICEBERG_POSITION_DELETES, path, count, size);
-	const json_t *json = ParseStatistics(stats_json);
-	const json_t *paths = ColumnOf(json, "file_path");
-	const json_t *positions = ColumnOf(json, "pos");
+	const Json *json = ParseStatistics(stats_json);
+	const Json *paths = ColumnOf(json, "file_path");
+	const Json *positions = ColumnOf(json, "pos");
 
 	file->stats = palloc0(sizeof(IcebergColumnStats) * 2);
-	if (json_is_object(positions))
+	if (JsonIs(positions, JSON_OBJECT))
 		FillStats(&file->stats[file->nstats++], DELETE_POS, bigint, positions);
-	if (json_is_object(paths))
+	if (JsonIs(paths, JSON_OBJECT))
 	{
 		const char *min = TextOf(paths, "min");
 		const char *max = TextOf(paths, "max");

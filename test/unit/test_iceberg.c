@@ -1,4 +1,4 @@
-/* sources: src/lake/iceberg/avro.c src/lake/iceberg/avro_write.c src/lake/iceberg/buffer.c src/lake/iceberg/json.c src/lake/iceberg/manifest.c src/lake/iceberg/manifest_list.c src/lake/iceberg/manifest_write.c src/lake/iceberg/metadata.c src/lake/iceberg/metadata_write.c src/lake/iceberg/value.c src/wire/types.c ; libs: -ljansson -lz -lxxhash */
+/* sources: src/lake/iceberg/avro.c src/lake/iceberg/avro_write.c src/lake/iceberg/buffer.c src/lake/iceberg/json.c src/lake/iceberg/json_parse.c src/lake/iceberg/manifest.c src/lake/iceberg/manifest_list.c src/lake/iceberg/manifest_write.c src/lake/iceberg/metadata.c src/lake/iceberg/metadata_write.c src/lake/iceberg/value.c src/wire/types.c ; libs: -lz -lxxhash */
 /*
  * test_iceberg.c
  *		Iceberg metadata, values, manifests and Avro that we make ourselves:

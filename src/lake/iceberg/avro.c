@@ -26,7 +26,7 @@ typedef struct SchemaParser
 	int			ntypes;
 } SchemaParser;
 
-static AvroType *ParseType(SchemaParser *parser, const json_t *json);
+static AvroType *ParseType(SchemaParser *parser, const Json *json);
 
 static const struct
 {
@@ -66,9 +66,9 @@ LastPart(const char *name)
 }
 
 static void
-RememberName(SchemaParser *parser, const json_t *json, AvroType *type)
+RememberName(SchemaParser *parser, const Json *json, AvroType *type)
 {
-	const char *name = json_string_value(json_object_get(json, "name"));
+	const char *name = JsonStringValue(JsonGet(json, "name"));
 	NamedType  *named;
 
 	if (name == NULL)
@@ -93,17 +93,17 @@ ParseName(SchemaParser *parser, const char *name)
 }
 
 static AvroType *
-ParseUnion(SchemaParser *parser, const json_t *json)
+ParseUnion(SchemaParser *parser, const Json *json)
 {
 	AvroType   *type = NewType(parser, AVRO_UNION);
 
-	type->nbranches = (int) json_array_size(json);
+	type->nbranches = JsonSize(json);
 	if (type->nbranches == 0)
 		shard_fail(FAIL_CORRUPT, "Avro schema has an empty union");
 	type->branches = mem_alloc0(sizeof(AvroType *) * type->nbranches);
 	for (int i = 0; i < type->nbranches; i++)
 	{
-		type->branches[i] = ParseType(parser, json_array_get(json, i));
+		type->branches[i] = ParseType(parser, JsonAt(json, i));
 		if (type->branches[i]->kind == AVRO_UNION)
 			shard_fail(FAIL_CORRUPT, "Avro schema has a union in a union");
 	}
@@ -111,52 +111,52 @@ ParseUnion(SchemaParser *parser, const json_t *json)
 }
 
 static AvroType *
-ParseRecord(SchemaParser *parser, const json_t *json)
+ParseRecord(SchemaParser *parser, const Json *json)
 {
 	AvroType   *type = NewType(parser, AVRO_RECORD);
-	const json_t *fields = json_object_get(json, "fields");
-	int			nfields = (int) json_array_size(fields);
+	const Json *fields = JsonGet(json, "fields");
+	int			nfields = JsonSize(fields);
 
 	RememberName(parser, json, type);
-	if (!json_is_array(fields))
+	if (!JsonIs(fields, JSON_ARRAY))
 		shard_fail(FAIL_CORRUPT, "Avro schema has a record without fields");
 	type->fields = mem_alloc0(sizeof(AvroField) * (nfields + 1));
 	for (int i = 0; i < nfields; i++)
 	{
-		const json_t *field = json_array_get(fields, i);
-		const char *name = json_string_value(json_object_get(field, "name"));
-		const json_t *id = json_object_get(field, "field-id");
+		const Json *field = JsonAt(fields, i);
+		const char *name = JsonStringValue(JsonGet(field, "name"));
+		const Json *id = JsonGet(field, "field-id");
 
 		if (name == NULL)
 			shard_fail(FAIL_CORRUPT, "Avro schema has a field without a name");
 		type->fields[i].name = mem_strdup(name);
-		type->fields[i].id = json_is_integer(id) ? (int) json_integer_value(id) : -1;
-		type->fields[i].type = ParseType(parser, json_object_get(field, "type"));
+		type->fields[i].id = JsonIs(id, JSON_INTEGER) ? (int) JsonIntegerValue(id) : -1;
+		type->fields[i].type = ParseType(parser, JsonGet(field, "type"));
 	}
 	type->nfields = nfields;
 	return type;
 }
 
 static AvroType *
-ParseFixed(SchemaParser *parser, const json_t *json)
+ParseFixed(SchemaParser *parser, const Json *json)
 {
 	AvroType   *type = NewType(parser, AVRO_FIXED);
-	const json_t *size = json_object_get(json, "size");
+	const Json *size = JsonGet(json, "size");
 
 	RememberName(parser, json, type);
-	if (!json_is_integer(size) || json_integer_value(size) < 0 ||
-		json_integer_value(size) > 1024 * 1024)
+	if (!JsonIs(size, JSON_INTEGER) || JsonIntegerValue(size) < 0 ||
+		JsonIntegerValue(size) > 1024 * 1024)
 		shard_fail(FAIL_CORRUPT, "Avro schema has a fixed type of a wrong size");
-	type->size = (int) json_integer_value(size);
+	type->size = (int) JsonIntegerValue(size);
 	return type;
 }
 
 static AvroType *
-ParseObject(SchemaParser *parser, const json_t *json)
+ParseObject(SchemaParser *parser, const Json *json)
 {
-	const json_t *inner = json_object_get(json, "type");
-	const char *name = json_string_value(inner);
-	const char *logical = json_string_value(json_object_get(json, "logicalType"));
+	const Json *inner = JsonGet(json, "type");
+	const char *name = JsonStringValue(inner);
+	const char *logical = JsonStringValue(JsonGet(json, "logicalType"));
 	AvroType   *type;
 
 	if (name == NULL)
@@ -168,7 +168,7 @@ ParseObject(SchemaParser *parser, const json_t *json)
 		bool		is_array = name[0] == 'a';
 
 		type = NewType(parser, is_array ? AVRO_ARRAY : AVRO_MAP);
-		type->items = ParseType(parser, json_object_get(json, is_array ? "items" : "values"));
+		type->items = ParseType(parser, JsonGet(json, is_array ? "items" : "values"));
 		return type;
 	}
 	if (strcmp(name, "enum") == 0)
@@ -187,17 +187,17 @@ ParseObject(SchemaParser *parser, const json_t *json)
 }
 
 static AvroType *
-ParseType(SchemaParser *parser, const json_t *json)
+ParseType(SchemaParser *parser, const Json *json)
 {
 	AvroType   *type = NULL;
 
 	if (++parser->depth > AVRO_MAX_DEPTH)
 		shard_fail(FAIL_CORRUPT, "Avro schema is nested too deeply");
-	if (json_is_string(json))
-		type = ParseName(parser, json_string_value(json));
-	else if (json_is_array(json))
+	if (JsonIs(json, JSON_STRING))
+		type = ParseName(parser, JsonStringValue(json));
+	else if (JsonIs(json, JSON_ARRAY))
 		type = ParseUnion(parser, json);
-	else if (json_is_object(json))
+	else if (JsonIs(json, JSON_OBJECT))
 		type = ParseObject(parser, json);
 	else
 		shard_fail(FAIL_CORRUPT, "Avro schema has a type that is none");

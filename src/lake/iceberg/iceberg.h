@@ -32,7 +32,7 @@ typedef struct IcebergField
 
 /*
  * The json member of this and the following structs is the element as it was
- * read (a jansson object that belongs to the metadata's document); a writer
+ * read (a Json that belongs to the metadata's document); a writer
  * copies it out unchanged.  NULL for an element that is new.
  */
 typedef struct IcebergSchema
@@ -137,8 +137,8 @@ typedef struct IcebergMetadata
 	IcebergSnapshotLog *snapshot_log;
 	int			nmetadata_log;
 	IcebergMetadataLog *metadata_log;
-	void	   *json;			/* the whole document (jansson), kept so that what we do not
-								 * know survives a rewrite; freed with the memory context */
+	void	   *json;			/* the whole document (a Json), kept so that what we do not
+								 * know survives a rewrite */
 } IcebergMetadata;
 
 typedef enum IcebergContent

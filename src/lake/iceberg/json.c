@@ -1,121 +1,200 @@
 /*
  * json.c
- *		jansson within our rules.
- *
- * jansson allocates by malloc(), and its hooks are global to a process that we
- * share with other extensions, so they are left alone: a document is tied to a
- * memory context by a reset callback instead.
+ *		Documents, their parts, and their text form; see json.h.
  */
 #include "lake/iceberg/json.h"
 
 #include <limits.h>
 
-#ifndef SHARD_STANDALONE
+#include "lake/iceberg/buffer.h"
 
-#include "utils/memutils.h"
-#include "utils/palloc.h"
+/* ---- building ---- */
 
-static void
-JsonRelease(void *arg)
+Json *
+JsonNew(JsonKind kind)
 {
-	json_decref((json_t *) arg);
+	Json	   *json = mem_alloc0(sizeof(Json));
+
+	json->kind = kind;
+	return json;
 }
 
-json_t *
-JsonKeep(json_t *json)
+Json *
+JsonNewInteger(int64 value)
 {
-	MemoryContextCallback *callback;
+	Json	   *json = JsonNew(JSON_INTEGER);
 
-	if (json == NULL)
-		shard_fail(FAIL_INTERNAL, "out of memory for JSON");
-	callback = MemoryContextAllocExtended(CurrentMemoryContext, sizeof(*callback),
-										  MCXT_ALLOC_NO_OOM);
-	if (callback == NULL)
+	json->integer = value;
+	return json;
+}
+
+Json *
+JsonNewString(const char *value)
+{
+	Json	   *json = JsonNew(JSON_STRING);
+
+	json->text = mem_strdup(value);
+	return json;
+}
+
+void
+JsonAdd(Json *json, char *key, Json *value)
+{
+	if (json->n == json->allocated)
 	{
-		json_decref(json);
-		shard_fail(FAIL_INTERNAL, "out of memory for JSON");
+		json->allocated = json->allocated == 0 ? 8 : json->allocated * 2;
+		json->items = json->n == 0 ? mem_alloc(sizeof(JsonItem) * json->allocated) :
+			mem_realloc(json->items, sizeof(JsonItem) * json->allocated);
 	}
-	callback->func = JsonRelease;
-	callback->arg = json;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	return json;
+	json->items[json->n].key = key;
+	json->items[json->n].value = value;
+	json->n++;
 }
 
-#else
-
-/* Without memory contexts, documents live as long as the program. */
-static json_t *kept = NULL;
-
-json_t *
-JsonKeep(json_t *json)
+void
+JsonAppend(Json *array, Json *value)
 {
-	if (json == NULL)
-		shard_fail(FAIL_INTERNAL, "out of memory for JSON");
-	if (kept == NULL)
-		kept = json_array();
-	json_array_append_new(kept, json);
-	return json;
+	JsonAdd(array, NULL, value);
 }
 
-#endif
-
-json_t *
-JsonParse(const char *text, size_t len, const char *what)
+/* Where a member is; -1 = not there. */
+static int
+Find(const Json *object, const char *key)
 {
-	json_error_t error;
-	json_t	   *json = json_loadb(text, len, 0, &error);
-
-	if (json == NULL)
-		shard_fail(FAIL_CORRUPT, "%s is not JSON: %s (line %d)", what, error.text, error.line);
-	return JsonKeep(json);
+	if (object == NULL || object->kind != JSON_OBJECT)
+		return -1;
+	for (int i = object->n - 1; i >= 0; i--)
+		if (strcmp(object->items[i].key, key) == 0)
+			return i;
+	return -1;
 }
 
-char *
-JsonText(const json_t *json, size_t *len)
+void
+JsonSet(Json *object, const char *key, Json *value)
 {
-	size_t		flags = JSON_COMPACT | JSON_ENCODE_ANY;
-	size_t		size = json_dumpb(json, NULL, 0, flags);
-	char	   *text;
+	int			at = Find(object, key);
 
-	if (size == 0)
-		shard_fail(FAIL_INTERNAL, "cannot write JSON");
-	text = mem_alloc(size + 1);
-	json_dumpb(json, text, size, flags);
-	text[size] = '\0';
-	if (len != NULL)
-		*len = size;
-	return text;
+	if (at >= 0)
+		object->items[at].value = value;
+	else
+		JsonAdd(object, mem_strdup(key), value);
 }
 
-/*
- * A member of the given type; null counts as absent.
- */
-const json_t *
-JsonMember(const json_t *object, const char *key, json_type type, bool required)
+void
+JsonRemove(Json *object, const char *key)
 {
-	const json_t *member = json_object_get(object, key);
+	int			at;
 
-	if (member == NULL || json_is_null(member))
+	while ((at = Find(object, key)) >= 0)
+	{
+		memmove(&object->items[at], &object->items[at + 1],
+				sizeof(JsonItem) * (object->n - at - 1));
+		object->n--;
+	}
+}
+
+Json *
+JsonCopy(const Json *json)
+{
+	Json	   *copy = mem_alloc(sizeof(Json));
+
+	*copy = *json;
+	copy->items = NULL;
+	copy->allocated = json->n;
+	if (json->n > 0)
+	{
+		copy->items = mem_alloc(sizeof(JsonItem) * json->n);
+		memcpy(copy->items, json->items, sizeof(JsonItem) * json->n);
+	}
+	return copy;
+}
+
+/* ---- reading ---- */
+
+Json *
+JsonGet(const Json *object, const char *key)
+{
+	int			at = Find(object, key);
+
+	return at < 0 ? NULL : object->items[at].value;
+}
+
+Json *
+JsonAt(const Json *array, int i)
+{
+	return i >= 0 && i < JsonSize(array) ? array->items[i].value : NULL;
+}
+
+int
+JsonSize(const Json *json)
+{
+	return json == NULL ? 0 : json->n;
+}
+
+bool
+JsonIs(const Json *json, JsonKind kind)
+{
+	return json != NULL && json->kind == kind;
+}
+
+const char *
+JsonStringValue(const Json *json)
+{
+	return JsonIs(json, JSON_STRING) ? json->text : NULL;
+}
+
+int64
+JsonIntegerValue(const Json *json)
+{
+	return JsonIs(json, JSON_INTEGER) ? json->integer : 0;
+}
+
+bool
+JsonEqual(const Json *a, const Json *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	if (a->kind != b->kind || a->n != b->n || a->integer != b->integer)
+		return false;
+	if (a->text != NULL && strcmp(a->text, b->text) != 0)
+		return false;
+	for (int i = 0; i < a->n; i++)
+	{
+		const Json *other = a->kind == JSON_OBJECT ? JsonGet(b, a->items[i].key) :
+			b->items[i].value;
+
+		if (!JsonEqual(a->items[i].value, other))
+			return false;
+	}
+	return true;
+}
+
+const Json *
+JsonMember(const Json *object, const char *key, JsonKind kind, bool required)
+{
+	const Json *member = JsonGet(object, key);
+
+	if (member == NULL || member->kind == JSON_NULL)
 	{
 		if (required)
 			shard_fail(FAIL_CORRUPT, "\"%s\" is missing in Iceberg metadata", key);
 		return NULL;
 	}
-	if (json_typeof(member) != type)
+	if (member->kind != kind)
 		shard_fail(FAIL_CORRUPT, "\"%s\" in Iceberg metadata has a wrong type", key);
 	return member;
 }
 
 int64
-JsonInteger(const json_t *object, const char *key, bool required, int64 absent)
+JsonInteger(const Json *object, const char *key, bool required, int64 absent)
 {
-	const json_t *member = JsonMember(object, key, JSON_INTEGER, required);
+	const Json *member = JsonMember(object, key, JSON_INTEGER, required);
 
-	return member == NULL ? absent : (int64) json_integer_value(member);
+	return member == NULL ? absent : member->integer;
 }
 
 int
-JsonInt(const json_t *object, const char *key, bool required, int absent)
+JsonInt(const Json *object, const char *key, bool required, int absent)
 {
 	int64		value = JsonInteger(object, key, required, absent);
 
@@ -125,9 +204,66 @@ JsonInt(const json_t *object, const char *key, bool required, int absent)
 }
 
 char *
-JsonString(const json_t *object, const char *key, bool required)
+JsonString(const Json *object, const char *key, bool required)
 {
-	const json_t *member = JsonMember(object, key, JSON_STRING, required);
+	const Json *member = JsonMember(object, key, JSON_STRING, required);
 
-	return member == NULL ? NULL : mem_strdup(json_string_value(member));
+	return member == NULL ? NULL : mem_strdup(member->text);
+}
+
+/* ---- writing ---- */
+
+static void
+WriteValue(Buffer *out, const Json *json)
+{
+	switch (json->kind)
+	{
+		case JSON_NULL:
+			BufferPutString(out, "null");
+			break;
+		case JSON_FALSE:
+			BufferPutString(out, "false");
+			break;
+		case JSON_TRUE:
+			BufferPutString(out, "true");
+			break;
+		case JSON_INTEGER:
+			BufferPrintf(out, "%lld", (long long) json->integer);
+			break;
+		case JSON_REAL:
+			BufferPutString(out, json->text);
+			break;
+		case JSON_STRING:
+			BufferPutJsonString(out, json->text);
+			break;
+		case JSON_ARRAY:
+		case JSON_OBJECT:
+			BufferPut(out, json->kind == JSON_ARRAY ? "[" : "{", 1);
+			for (int i = 0; i < json->n; i++)
+			{
+				if (i > 0)
+					BufferPut(out, ",", 1);
+				if (json->kind == JSON_OBJECT)
+				{
+					BufferPutJsonString(out, json->items[i].key);
+					BufferPut(out, ":", 1);
+				}
+				WriteValue(out, json->items[i].value);
+			}
+			BufferPut(out, json->kind == JSON_ARRAY ? "]" : "}", 1);
+			break;
+	}
+}
+
+char *
+JsonText(const Json *json, size_t *len)
+{
+	Buffer		out;
+
+	BufferInit(&out);
+	WriteValue(&out, json);
+	if (len != NULL)
+		*len = out.len;
+	BufferPut(&out, "", 1);
+	return out.data;
 }

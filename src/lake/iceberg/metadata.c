@@ -9,36 +9,36 @@
 #include <stdio.h>
 #include <zlib.h>
 
-static const json_t *
-RequiredArray(const json_t *object, const char *key)
+static const Json *
+RequiredArray(const Json *object, const char *key)
 {
 	return JsonMember(object, key, JSON_ARRAY, true);
 }
 
 /* An array's size and zeroed space for that many elements. */
 static void *
-SpaceFor(const json_t *array, size_t element, int *n)
+SpaceFor(const Json *array, size_t element, int *n)
 {
-	*n = (int) json_array_size(array);
+	*n = JsonSize(array);
 	return mem_alloc0(element * (*n + 1));
 }
 
 static IcebergKeyValue *
-ParseStrings(const json_t *object, const char *what, int *n)
+ParseStrings(const Json *object, const char *what, int *n)
 {
 	IcebergKeyValue *result;
 	const char *key;
-	json_t	   *value;
+	Json	   *value;
 	int			i = 0;
 
-	*n = (int) json_object_size(object);
+	*n = JsonSize(object);
 	result = mem_alloc0(sizeof(IcebergKeyValue) * (*n + 1));
-	json_object_foreach((json_t *) object, key, value)
+	JSON_FOREACH(object, key, value)
 	{
-		if (!json_is_string(value))
+		if (!JsonIs(value, JSON_STRING))
 			shard_fail(FAIL_CORRUPT, "%s \"%s\" in Iceberg metadata is not a string", what, key);
 		result[i].key = mem_strdup(key);
-		result[i].value = mem_strdup(json_string_value(value));
+		result[i].value = mem_strdup(JsonStringValue(value));
 		i++;
 	}
 	return result;
@@ -47,9 +47,9 @@ ParseStrings(const json_t *object, const char *what, int *n)
 /* ---- schemas ---- */
 
 static void
-ParseFieldType(const json_t *type, IcebergField *field)
+ParseFieldType(const Json *type, IcebergField *field)
 {
-	const char *name = json_string_value(type);
+	const char *name = JsonStringValue(type);
 	int			length;
 
 	if (type == NULL)
@@ -66,39 +66,39 @@ ParseFieldType(const json_t *type, IcebergField *field)
 }
 
 static void
-ParseField(const json_t *json, IcebergField *field)
+ParseField(const Json *json, IcebergField *field)
 {
-	const json_t *initial_default = json_object_get(json, "initial-default");
+	const Json *initial_default = JsonGet(json, "initial-default");
 
 	field->id = JsonInt(json, "id", true, 0);
 	field->name = JsonString(json, "name", true);
-	field->required = json_is_true(json_object_get(json, "required"));
+	field->required = JsonIs(JsonGet(json, "required"), JSON_TRUE);
 	field->doc = JsonString(json, "doc", false);
-	if (initial_default != NULL && !json_is_null(initial_default))
+	if (initial_default != NULL && !JsonIs(initial_default, JSON_NULL))
 		field->initial_default_json = JsonText(initial_default, NULL);
-	ParseFieldType(json_object_get(json, "type"), field);
+	ParseFieldType(JsonGet(json, "type"), field);
 }
 
 static void
-ParseSchema(const json_t *json, IcebergSchema *schema)
+ParseSchema(const Json *json, IcebergSchema *schema)
 {
-	const json_t *fields = RequiredArray(json, "fields");
-	const json_t *identifiers = JsonMember(json, "identifier-field-ids", JSON_ARRAY, false);
+	const Json *fields = RequiredArray(json, "fields");
+	const Json *identifiers = JsonMember(json, "identifier-field-ids", JSON_ARRAY, false);
 
 	schema->schema_id = JsonInt(json, "schema-id", false, 0);
 	schema->fields = SpaceFor(fields, sizeof(IcebergField), &schema->nfields);
 	for (int i = 0; i < schema->nfields; i++)
-		ParseField(json_array_get(fields, i), &schema->fields[i]);
+		ParseField(JsonAt(fields, i), &schema->fields[i]);
 	schema->identifiers = SpaceFor(identifiers, sizeof(int), &schema->nidentifiers);
 	for (int i = 0; i < schema->nidentifiers; i++)
-		schema->identifiers[i] = (int) json_integer_value(json_array_get(identifiers, i));
+		schema->identifiers[i] = (int) JsonIntegerValue(JsonAt(identifiers, i));
 	schema->json = (void *) json;
 }
 
 static void
-ParseSchemas(const json_t *json, IcebergMetadata *metadata)
+ParseSchemas(const Json *json, IcebergMetadata *metadata)
 {
-	const json_t *schemas = JsonMember(json, "schemas", JSON_ARRAY, metadata->format_version > 1);
+	const Json *schemas = JsonMember(json, "schemas", JSON_ARRAY, metadata->format_version > 1);
 
 	if (schemas == NULL)
 	{
@@ -110,7 +110,7 @@ ParseSchemas(const json_t *json, IcebergMetadata *metadata)
 	}
 	metadata->schemas = SpaceFor(schemas, sizeof(IcebergSchema), &metadata->nschemas);
 	for (int i = 0; i < metadata->nschemas; i++)
-		ParseSchema(json_array_get(schemas, i), &metadata->schemas[i]);
+		ParseSchema(JsonAt(schemas, i), &metadata->schemas[i]);
 	metadata->current_schema_id = JsonInt(json, "current-schema-id", true, 0);
 	IcebergCurrentSchema(metadata);		/* must be among them */
 }
@@ -118,12 +118,12 @@ ParseSchemas(const json_t *json, IcebergMetadata *metadata)
 /* ---- partition specs and sort orders ---- */
 
 static void
-ParseSpecFields(const json_t *fields, IcebergSpec *spec)
+ParseSpecFields(const Json *fields, IcebergSpec *spec)
 {
 	spec->fields = SpaceFor(fields, sizeof(IcebergPartitionField), &spec->nfields);
 	for (int i = 0; i < spec->nfields; i++)
 	{
-		const json_t *field = json_array_get(fields, i);
+		const Json *field = JsonAt(fields, i);
 
 		spec->fields[i].source_id = JsonInt(field, "source-id", false, -1);
 		spec->fields[i].field_id = JsonInt(field, "field-id", false, 1000 + i);
@@ -133,9 +133,9 @@ ParseSpecFields(const json_t *fields, IcebergSpec *spec)
 }
 
 static void
-ParseSpecs(const json_t *json, IcebergMetadata *metadata)
+ParseSpecs(const Json *json, IcebergMetadata *metadata)
 {
-	const json_t *specs = JsonMember(json, "partition-specs", JSON_ARRAY,
+	const Json *specs = JsonMember(json, "partition-specs", JSON_ARRAY,
 									 metadata->format_version > 1);
 
 	if (specs == NULL)
@@ -149,7 +149,7 @@ ParseSpecs(const json_t *json, IcebergMetadata *metadata)
 		metadata->specs = SpaceFor(specs, sizeof(IcebergSpec), &metadata->nspecs);
 		for (int i = 0; i < metadata->nspecs; i++)
 		{
-			const json_t *spec = json_array_get(specs, i);
+			const Json *spec = JsonAt(specs, i);
 
 			metadata->specs[i].spec_id = JsonInt(spec, "spec-id", true, 0);
 			ParseSpecFields(RequiredArray(spec, "fields"), &metadata->specs[i]);
@@ -161,21 +161,21 @@ ParseSpecs(const json_t *json, IcebergMetadata *metadata)
 }
 
 static void
-ParseSortOrders(const json_t *json, IcebergMetadata *metadata)
+ParseSortOrders(const Json *json, IcebergMetadata *metadata)
 {
-	const json_t *orders = JsonMember(json, "sort-orders", JSON_ARRAY, false);
+	const Json *orders = JsonMember(json, "sort-orders", JSON_ARRAY, false);
 
 	metadata->sort_orders = SpaceFor(orders, sizeof(IcebergSortOrder), &metadata->nsort_orders);
 	for (int i = 0; i < metadata->nsort_orders; i++)
 	{
-		const json_t *order = json_array_get(orders, i);
-		const json_t *fields = RequiredArray(order, "fields");
+		const Json *order = JsonAt(orders, i);
+		const Json *fields = RequiredArray(order, "fields");
 		IcebergSortOrder *result = &metadata->sort_orders[i];
 
 		result->order_id = JsonInt(order, "order-id", true, 0);
 		result->source_ids = SpaceFor(fields, sizeof(int), &result->nfields);
 		for (int j = 0; j < result->nfields; j++)
-			result->source_ids[j] = JsonInt(json_array_get(fields, j), "source-id", false, -1);
+			result->source_ids[j] = JsonInt(JsonAt(fields, j), "source-id", false, -1);
 		result->json = (void *) order;
 	}
 	metadata->default_sort_order_id = JsonInt(json, "default-sort-order-id", false, 0);
@@ -184,9 +184,9 @@ ParseSortOrders(const json_t *json, IcebergMetadata *metadata)
 /* ---- snapshots ---- */
 
 static void
-ParseSnapshot(const json_t *json, IcebergSnapshot *snapshot)
+ParseSnapshot(const Json *json, IcebergSnapshot *snapshot)
 {
-	const json_t *summary = JsonMember(json, "summary", JSON_OBJECT, false);
+	const Json *summary = JsonMember(json, "summary", JSON_OBJECT, false);
 
 	snapshot->snapshot_id = JsonInteger(json, "snapshot-id", true, 0);
 	snapshot->parent_id = JsonInteger(json, "parent-snapshot-id", false, -1);
@@ -199,14 +199,14 @@ ParseSnapshot(const json_t *json, IcebergSnapshot *snapshot)
 }
 
 static void
-ParseRefs(const json_t *json, IcebergMetadata *metadata)
+ParseRefs(const Json *json, IcebergMetadata *metadata)
 {
-	const json_t *refs = JsonMember(json, "refs", JSON_OBJECT, false);
+	const Json *refs = JsonMember(json, "refs", JSON_OBJECT, false);
 	const char *name;
-	json_t	   *ref;
+	Json	   *ref;
 
-	metadata->refs = mem_alloc0(sizeof(IcebergRef) * (json_object_size(refs) + 1));
-	json_object_foreach((json_t *) refs, name, ref)
+	metadata->refs = mem_alloc0(sizeof(IcebergRef) * (JsonSize(refs) + 1));
+	JSON_FOREACH(refs, name, ref)
 	{
 		IcebergRef *result = &metadata->refs[metadata->nrefs];
 
@@ -219,14 +219,14 @@ ParseRefs(const json_t *json, IcebergMetadata *metadata)
 }
 
 static void
-ParseLogs(const json_t *json, IcebergMetadata *metadata)
+ParseLogs(const Json *json, IcebergMetadata *metadata)
 {
-	const json_t *log = JsonMember(json, "snapshot-log", JSON_ARRAY, false);
+	const Json *log = JsonMember(json, "snapshot-log", JSON_ARRAY, false);
 
 	metadata->snapshot_log = SpaceFor(log, sizeof(IcebergSnapshotLog), &metadata->nsnapshot_log);
 	for (int i = 0; i < metadata->nsnapshot_log; i++)
 	{
-		const json_t *entry = json_array_get(log, i);
+		const Json *entry = JsonAt(log, i);
 
 		metadata->snapshot_log[i].timestamp_ms = JsonInteger(entry, "timestamp-ms", true, 0);
 		metadata->snapshot_log[i].snapshot_id = JsonInteger(entry, "snapshot-id", true, 0);
@@ -235,7 +235,7 @@ ParseLogs(const json_t *json, IcebergMetadata *metadata)
 	metadata->metadata_log = SpaceFor(log, sizeof(IcebergMetadataLog), &metadata->nmetadata_log);
 	for (int i = 0; i < metadata->nmetadata_log; i++)
 	{
-		const json_t *entry = json_array_get(log, i);
+		const Json *entry = JsonAt(log, i);
 
 		metadata->metadata_log[i].timestamp_ms = JsonInteger(entry, "timestamp-ms", true, 0);
 		metadata->metadata_log[i].metadata_file = JsonString(entry, "metadata-file", true);
@@ -243,14 +243,14 @@ ParseLogs(const json_t *json, IcebergMetadata *metadata)
 }
 
 static void
-ParseSnapshots(const json_t *json, IcebergMetadata *metadata)
+ParseSnapshots(const Json *json, IcebergMetadata *metadata)
 {
-	const json_t *snapshots = JsonMember(json, "snapshots", JSON_ARRAY, false);
+	const Json *snapshots = JsonMember(json, "snapshots", JSON_ARRAY, false);
 
 	metadata->current_snapshot_id = JsonInteger(json, "current-snapshot-id", false, -1);
 	metadata->snapshots = SpaceFor(snapshots, sizeof(IcebergSnapshot), &metadata->nsnapshots);
 	for (int i = 0; i < metadata->nsnapshots; i++)
-		ParseSnapshot(json_array_get(snapshots, i), &metadata->snapshots[i]);
+		ParseSnapshot(JsonAt(snapshots, i), &metadata->snapshots[i]);
 	if (metadata->current_snapshot_id != -1 &&
 		IcebergSnapshotById(metadata, metadata->current_snapshot_id) == NULL)
 		shard_fail(FAIL_CORRUPT, "the current snapshot %lld is missing in Iceberg metadata",
@@ -298,7 +298,7 @@ IcebergMetadata *
 IcebergParseMetadata(const char *text, size_t len)
 {
 	IcebergMetadata *metadata = mem_alloc0(sizeof(IcebergMetadata));
-	const json_t *json;
+	const Json *json;
 
 	if (len > 2 && (unsigned char) text[0] == 0x1f && (unsigned char) text[1] == 0x8b)
 	{
@@ -310,7 +310,7 @@ IcebergParseMetadata(const char *text, size_t len)
 	}
 	else
 		json = JsonParse(text, len, "Iceberg metadata");
-	if (!json_is_object(json))
+	if (!JsonIs(json, JSON_OBJECT))
 		shard_fail(FAIL_CORRUPT, "Iceberg metadata is not a JSON object");
 
 	metadata->json = (void *) json;
