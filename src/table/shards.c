@@ -191,6 +191,8 @@ DropShardLeaf(Oid parent, int shard_index)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("shard %d still has rows of table %s", shard_index, QualifiedName(parent)),
 				 errhint("Move its keys to other shards first, with shard.remove_shard().")));
+	/* detached first: foreign keys to the parent refer to each of its leaves */
+	DdlRunf("ALTER TABLE %s DETACH PARTITION %s", QualifiedName(parent), name);
 	DdlRunf("DROP TABLE %s", name);
 }
 

@@ -101,61 +101,71 @@ for my $point (@forward)
 }
 
 # An error that does not go away: back to where it began.
-for my $point ('migration-before-initialize-commit', 'migration-locked', 'migration-before-commit')
+for my $point ('migration-before-initialize-commit', 'migration-locked')
 {
 	set_up();
-	my $id;
-	if ($point eq 'migration-before-commit')
-	{
-		# the first batches pass
-		set_point('migration-before-lock:wait');
-		$id = sql(q{SELECT shard.add_shard('app', batch_size => 2)});
-		$node->poll_query_until('postgres', "SELECT phase = 'replaying' FROM _shard.migration WHERE migration_id = $id")
-		  or die 'the migration does not start';
-		set_point('');
-		$node->poll_query_until('postgres', "SELECT keys_done > 0 FROM _shard.migration WHERE migration_id = $id")
-		  or die 'no batch is done';
-		sql("SELECT shard.cancel_migration($id)");
-		like(wait_end($id), qr/^(cancelled\|t|complete\|f)$/, 'cancelled while it runs');
-	}
-	else
-	{
-		set_point("$point:error");
-		$id = sql(q{SELECT shard.add_shard('app', batch_size => 3)});
-		$node->poll_query_until('postgres', "SELECT direction < 0 OR NOT unfinished FROM _shard.migration WHERE migration_id = $id")
-		  or die 'the migration does not give up';
-		set_point('');
-		is(wait_end($id), 'failed|t', "$point: failed for good, and rolled back");
-		is(sql("SELECT error FROM shard.migrations WHERE migration_id = $id"),
-			"error requested at point \"$point\"", "$point: the error is told");
-		is(sql(q{SELECT count(*) FROM shard.shards WHERE router = 'app'}), '3', "$point: three shards, as before");
-		is(sql(q{SELECT count(*) FROM pg_namespace WHERE nspname = 'app_shard_3'}), '0', "$point: no schema is left");
-	}
-	check($point);
+	set_point("$point:error");
+	my $id = sql(q{SELECT shard.add_shard('app', batch_size => 3)});
+	$node->poll_query_until('postgres', "SELECT direction < 0 OR NOT unfinished FROM _shard.migration WHERE migration_id = $id")
+	  or die 'the migration does not give up';
+	set_point('');
+	is(wait_end($id), 'failed|t', "$point: failed for good, and rolled back");
+	is(sql("SELECT error FROM shard.migrations WHERE migration_id = $id"),
+		"error requested at point \"$point\"", "$point: the error is told");
+	is_as_before($point);
 	$id = sql(q{SELECT shard.add_shard('app')});
 	is(sql("SELECT success FROM shard.wait_migration($id)"), 't', "$point: the next one succeeds");
 	check("$point, the next one");
 	tear_down();
 }
 
+sub is_as_before
+{
+	my ($name) = @_;
+	is(sql(q{SELECT count(*) FROM shard.shards WHERE router = 'app'}), '3', "$name: three shards, as before");
+	is(sql(q{SELECT count(*) FROM pg_namespace WHERE nspname = 'app_shard_3'}), '0', "$name: no schema is left");
+	check($name);
+	return;
+}
+
+# Start a migration that stops after its first batch, for the given reason.
+sub stop_after_first_batch
+{
+	my ($request, $options) = @_;
+	set_point('migration-locked:wait');
+	my $id = sql("SELECT shard.add_shard('app', batch_size => 1 $options)");
+	$node->poll_query_until('postgres', "SELECT phase = 'cutover' FROM shard.migration_progress WHERE migration_id = $id")
+	  or die 'no cut-over';
+	sql("SELECT shard.${request}_migration($id)");
+	set_point('');
+	return $id;
+}
+
+# Cancelled half-way: what was moved goes back, or stays and can go on.
+set_up();
+my $id = stop_after_first_batch('cancel', '');
+is(wait_end($id), 'cancelled|t', 'cancelled: rolled back');
+is(sql("SELECT count(*) FILTER (WHERE direction = 1), count(*) FILTER (WHERE direction = -1) > 0
+		FROM _shard.migration_batch WHERE migration_id = $id"), '1|t', 'cancelled: one batch there, and back');
+is_as_before('cancelled');
+is_lake_equal($node, 'orders', 'cancelled');
+
+$id = stop_after_first_batch('cancel', ', rollback_on_failure => false');
+is(wait_end($id), 'cancelled|f', 'cancelled without rollback: stays half-way');
+is(sql("SELECT keys_done, shard.is_migrating('app') FROM shard.migrations WHERE migration_id = $id"), '1|t',
+	'cancelled without rollback: one key has moved');
+check('cancelled without rollback');
+sql("SELECT shard.resume_migration($id)");
+is(wait_end($id), 'complete|f', 'resumed: complete');
+check('resumed');
+tear_down();
+
 # On the way back everything can be killed, too.
 for my $point (qw(migration-before-fill migration-before-commit migration-before-drop migration-before-rolled-back))
 {
 	set_up();
-	set_point('migration-before-flush:wait');
-	my $id = sql(q{SELECT shard.add_shard('app', batch_size => 1)});
-	$node->poll_query_until('postgres', "SELECT keys_done > 2 FROM _shard.migration WHERE migration_id = $id")
-	  or die 'no batch is done';
-	sql("SELECT shard.pause_migration($id)");
-	set_point('');
-	my $state = wait_end($id);
-	if ($state eq 'complete|f')
-	{
-		check("$point: it was faster than the pause");
-		tear_down();
-		next;
-	}
-	is($state, 'paused|f', "$point: paused");
+	$id = stop_after_first_batch('pause', '');
+	is(wait_end($id), 'paused|f', "$point: paused");
 	check("$point, paused");
 	my $offset = -s $node->logfile;
 	set_point("$point:kill");
@@ -164,8 +174,7 @@ for my $point (qw(migration-before-fill migration-before-commit migration-before
 	set_point('');
 	wait_up();
 	is(wait_end($id), 'cancelled|t', "$point: killed on the way back, and rolled back in the end");
-	is(sql(q{SELECT count(*) FROM shard.shards WHERE router = 'app'}), '3', "$point: three shards, as before");
-	check("$point, rolled back");
+	is_as_before("$point, rolled back");
 	is_lake_equal($node, 'orders', "$point, rolled back");
 	tear_down();
 }
@@ -173,7 +182,7 @@ for my $point (qw(migration-before-fill migration-before-commit migration-before
 # The whole server stops in the middle.
 set_up();
 set_point('migration-locked:wait');
-my $id = sql(q{SELECT shard.add_shard('app', batch_size => 3)});
+$id = sql(q{SELECT shard.add_shard('app', batch_size => 3)});
 $node->poll_query_until('postgres', "SELECT phase = 'cutover' FROM shard.migration_progress WHERE migration_id = $id")
   or die 'no cut-over';
 $node->stop('immediate');
