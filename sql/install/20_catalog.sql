@@ -57,7 +57,19 @@ CREATE TABLE _shard.sharded_table (
     distributed_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 
+-- A row here says that all rows of a router are there.  Its foreign keys, two of
+-- them over columns that stay null, make pg_dump restore it after shards and
+-- pins: a map without its pins would call rows misplaced that are not.
+CREATE TABLE _shard.router_ready (
+    router text COLLATE "C" PRIMARY KEY REFERENCES _shard.router ON DELETE CASCADE ON UPDATE CASCADE,
+    no_shard int CHECK (no_shard IS NULL),
+    no_pin text COLLATE "C" CHECK (no_pin IS NULL),
+    FOREIGN KEY (router, no_shard) REFERENCES _shard.shard,
+    FOREIGN KEY (router, no_pin) REFERENCES _shard.pin
+);
+
 SELECT pg_catalog.pg_extension_config_dump('_shard.router', '');
+SELECT pg_catalog.pg_extension_config_dump('_shard.router_ready', '');
 SELECT pg_catalog.pg_extension_config_dump('_shard.shard', '');
 SELECT pg_catalog.pg_extension_config_dump('_shard.pin', '');
 SELECT pg_catalog.pg_extension_config_dump('_shard.sharded_table', '');
@@ -100,6 +112,17 @@ CREATE TRIGGER map_changed_delete AFTER DELETE ON _shard.pin REFERENCING OLD TAB
 CREATE TRIGGER map_changed_truncate AFTER TRUNCATE ON _shard.pin
     FOR EACH STATEMENT EXECUTE FUNCTION _shard.map_changed();
 ALTER TABLE _shard.pin ENABLE ALWAYS TRIGGER map_changed_insert, ENABLE ALWAYS TRIGGER map_changed_update,
+    ENABLE ALWAYS TRIGGER map_changed_delete, ENABLE ALWAYS TRIGGER map_changed_truncate;
+
+CREATE TRIGGER map_changed_insert AFTER INSERT ON _shard.router_ready REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION _shard.map_changed();
+CREATE TRIGGER map_changed_update AFTER UPDATE ON _shard.router_ready REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION _shard.map_changed();
+CREATE TRIGGER map_changed_delete AFTER DELETE ON _shard.router_ready REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION _shard.map_changed();
+CREATE TRIGGER map_changed_truncate AFTER TRUNCATE ON _shard.router_ready
+    FOR EACH STATEMENT EXECUTE FUNCTION _shard.map_changed();
+ALTER TABLE _shard.router_ready ENABLE ALWAYS TRIGGER map_changed_insert, ENABLE ALWAYS TRIGGER map_changed_update,
     ENABLE ALWAYS TRIGGER map_changed_delete, ENABLE ALWAYS TRIGGER map_changed_truncate;
 
 -- Routers.
@@ -252,4 +275,5 @@ GRANT EXECUTE ON FUNCTION
     shard.extract_partition_key(text, jsonb), shard.assign(text, jsonb), _shard.key_position(text, text)
     TO shard_reader, shard_admin;
 GRANT SELECT ON shard.routers, shard.shards TO shard_reader, shard_admin;
-GRANT SELECT, INSERT, UPDATE, DELETE ON _shard.router, _shard.shard, _shard.pin, _shard.sharded_table TO shard_admin;
+GRANT SELECT, INSERT, UPDATE, DELETE ON _shard.router, _shard.router_ready, _shard.shard, _shard.pin, _shard.sharded_table
+    TO shard_admin;

@@ -139,11 +139,14 @@ LoadShards(Router *router)
 	qsort(router->shards, router->nshards, sizeof(RouterShard), CompareShards);
 }
 
+/*
+ * Is there a row of the router in a table whose primary key begins with it?
+ */
 static bool
-HasPins(const char *name)
+HasRow(const char *table, const char *router)
 {
-	Datum		key = CStringGetTextDatum(name);
-	CatalogScan scan = CatalogScanBegin("pin", 1, &key);
+	Datum		key = CStringGetTextDatum(router);
+	CatalogScan scan = CatalogScanBegin(table, 1, &key);
 	bool		found = HeapTupleIsValid(CatalogScanNext(&scan));
 
 	CatalogScanEnd(&scan);
@@ -159,9 +162,8 @@ RouterShardByIndex(const Router *router, int shard_index)
 }
 
 /*
- * The map over the given members, with the weights of their shards.  A router
- * of which only the row is there yet (a restore is under way, or its shards are
- * being written) counts every member once.
+ * The map over the given members, with the weights of their shards.  A member
+ * without a shard, which a migration may be about to write, counts once.
  */
 RouterMap *
 RouterBuildMap(const Router *router, int nmembers, const int *members)
@@ -187,15 +189,18 @@ RouterBuildMap(const Router *router, int nmembers, const int *members)
 	return map;
 }
 
+/*
+ * A router of which not all rows are restored yet is none.
+ */
 Router *
 RouterLoad(const char *name)
 {
 	Router	   *router = LoadRow(name);
 
-	if (router == NULL)
+	if (router == NULL || !HasRow("router_ready", name))
 		return NULL;
 	LoadShards(router);
-	router->has_pins = HasPins(name);
+	router->has_pins = HasRow("pin", name);
 	router->map = RouterBuildMap(router, router->nmembers, router->members);
 	if (router->migrating)
 		router->next_map = RouterBuildMap(router, router->nnext_members, router->next_members);

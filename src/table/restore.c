@@ -51,7 +51,7 @@ RestoreTrustedShard(const char *router)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("router \"%s\" has no map", router),
-			 errdetail("Its row in _shard.router does not exist, as is so while a database is restored."),
+			 errdetail("Its rows in schema _shard are not all there, as is so while a database is restored."),
 			 errhint("Restore the rows of schema _shard first; until then rows can be loaded only into the shards' tables by name.")));
 }
 

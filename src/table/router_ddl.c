@@ -352,6 +352,8 @@ StoreRouter(FunctionCallInfo fcinfo, int shard_count)
 				  3, (Oid[]) {TEXTOID, INT4OID, TEXTOID},
 				  (Datum[]) {values[Arg_name], values[Arg_shard_count], values[Arg_shard_name_prefix]},
 				  NULL, SPI_OK_INSERT);
+	RouterExecute("INSERT INTO _shard.router_ready (router) VALUES ($1)", 1, types, values, NULL,
+				  SPI_OK_INSERT);
 }
 
 static void
