@@ -102,6 +102,10 @@ shard_on_sql_drop(PG_FUNCTION_ARGS)
 
 PG_FUNCTION_INFO_V1(shard_on_ddl_end);
 
+/*
+ * Only the altered tables may be opened here: others may be locked by a session
+ * that waits for us, as when pg_restore works in parallel.
+ */
 Datum
 shard_on_ddl_end(PG_FUNCTION_ARGS)
 {
@@ -110,7 +114,7 @@ shard_on_ddl_end(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	RequireEventTrigger(fcinfo);
-	if (DdlIsOurs() || CatalogShardedTables(NULL) == NIL)
+	if (DdlIsOurs() || !CatalogExtensionExists())
 		PG_RETURN_NULL();
 	DdlBegin(&scope);
 	parents = DdlOids("SELECT DISTINCT t.relation::oid FROM _shard.sharded_table t "

@@ -183,6 +183,26 @@ SyncLeaf(const TableFacts *parent, Oid leaf)
 }
 
 /*
+ * Is a leaf like its parent as far as its catalog row tells?  Asked first, since
+ * it takes no lock.
+ */
+static bool
+LooksInSync(const TableFacts *parent, Oid leaf)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(leaf));
+	Form_pg_class form;
+	bool		same;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	same = form->relowner == parent->owner && form->relreplident == parent->identity &&
+		form->relreplident != REPLICA_IDENTITY_INDEX;
+	ReleaseSysCache(tuple);
+	return same;
+}
+
+/*
  * Bring the leaves' owners and replica identities in line with the parent's.
  */
 void
@@ -191,8 +211,11 @@ LeafSync(Oid parent)
 	TableFacts	facts = ReadFacts(parent, AccessShareLock);
 	ListCell   *lc;
 
-	foreach(lc, find_inheritance_children(parent, AccessShareLock))
-		SyncLeaf(&facts, lfirst_oid(lc));
+	foreach(lc, find_inheritance_children(parent, NoLock))
+	{
+		if (!LooksInSync(&facts, lfirst_oid(lc)))
+			SyncLeaf(&facts, lfirst_oid(lc));
+	}
 }
 
 /*
