@@ -510,9 +510,9 @@ NeedsAreMet(DeparseContext *cx, const FunctionRule *rule, List *args, Oid collat
 	if ((rule->needs & NEED_TEXT) && (!TextArgument(args, 1, &text) || text[0] == '\0'))
 		return Obstacle(cx, "text that is not a constant");
 	if ((rule->needs & NEED_DECIMAL_PAIR) && !PairFits(cx, linitial(args), lsecond(args)))
-		return Obstacle(cx, "numeric beyond 38 digits");
+		return Obstacle(cx, "numeric not known to fit 38 digits");
 	if ((rule->needs & NEED_DECIMAL_RESULT) && !FunctionShape(cx, rule->function, args, &shape))
-		return Obstacle(cx, "numeric beyond 38 digits");
+		return Obstacle(cx, "numeric not known to fit 38 digits");
 	return true;
 }
 
@@ -573,7 +573,7 @@ DeparseNumericCast(DeparseContext *cx, List *args)
 	DecimalShape to;
 
 	if (!NumericShape(cx, linitial(args), &from) || !TypmodShape(lsecond(args), &to) || from.precision == 0)
-		return Obstacle(cx, "numeric beyond 38 digits");
+		return Obstacle(cx, "numeric not known to fit 38 digits");
 	DeparseText(cx, "CAST(");
 	if (!DeparseExpr(cx, linitial(args)))
 		return false;
@@ -651,6 +651,17 @@ ArrayElementsFit(DeparseContext *cx, Expr *left, Const *array)
 }
 
 /*
+ * Is an operator an equality that the engine's "=" is, for both its types?
+ */
+static bool
+IsPlainEquality(Oid opno)
+{
+	const FunctionRule *rule = OidIsValid(opno) ? FunctionRuleOf(get_opcode(opno)) : NULL;
+
+	return rule != NULL && rule->sql != NULL && strcmp(rule->sql, "(%1 = %2)") == 0;
+}
+
+/*
  * x = ANY (array) and x <> ALL (array).
  */
 static bool
@@ -660,17 +671,14 @@ DeparseArrayOp(DeparseContext *cx, ScalarArrayOpExpr *expr)
 	Expr	   *array = lsecond(expr->args);
 	Oid			element = get_element_type(exprType((Node *) array));
 	Oid			equality = expr->useOr ? expr->opno : get_negator(expr->opno);
-	Oid			lefttype = exprType((Node *) left);
 
-	if (!OidIsValid(element) || EngineTypeName(element) == NULL ||
-		!OidIsValid(equality) || !IsDefaultEquality(equality, lefttype) ||
-		strcmp(EngineTypeName(element), EngineTypeName(lefttype) ? EngineTypeName(lefttype) : "") != 0)
+	if (!OidIsValid(element) || EngineTypeName(element) == NULL || !IsPlainEquality(equality))
 		return Obstacle(cx, psprintf("operator %s with an array", format_operator(expr->opno)));
 	if (!CollationByteEqual(expr->inputcollid))
 		return Obstacle(cx, "nondeterministic collation");
 	if (getBaseType(element) == NUMERICOID &&
 		(!IsA(array, Const) || ((Const *) array)->constisnull || !ArrayElementsFit(cx, left, (Const *) array)))
-		return Obstacle(cx, "numeric beyond 38 digits");
+		return Obstacle(cx, "numeric not known to fit 38 digits");
 	DeparseText(cx, expr->useOr ? "(" : "(NOT ");
 	if (!DeparseExpr(cx, left))
 		return false;

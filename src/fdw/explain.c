@@ -21,6 +21,23 @@ Part(LakeScanState *state, PlanPart part)
 	return list_nth(state->private, part);
 }
 
+/*
+ * LIMIT or OFFSET: a number if it is known, else a placeholder.
+ */
+static void
+ShowLimit(LakeScanState *state, StringInfo sql, const char *keyword, int param)
+{
+	Const	   *value;
+
+	if (param < 0)
+		return;
+	value = list_nth(((ForeignScan *) state->node->ss.ps.plan)->fdw_exprs, param);
+	if (IsA(value, Const) && !value->constisnull)
+		appendStringInfo(sql, " %s " INT64_FORMAT, keyword, DatumGetInt64(value->constvalue));
+	else
+		appendStringInfo(sql, " %s $%d", keyword, param + 1);
+}
+
 static char *
 ShownStatement(LakeScanState *state)
 {
@@ -40,10 +57,8 @@ ShownStatement(LakeScanState *state)
 		else
 			appendStringInfo(&sql, "$%d", intVal(fragment) + 1);
 	}
-	if (linitial_int(limits) >= 0)
-		appendStringInfo(&sql, " LIMIT $%d", linitial_int(limits) + 1);
-	if (lsecond_int(limits) >= 0)
-		appendStringInfo(&sql, " OFFSET $%d", lsecond_int(limits) + 1);
+	ShowLimit(state, &sql, "LIMIT", linitial_int(limits));
+	ShowLimit(state, &sql, "OFFSET", lsecond_int(limits));
 	return sql.data;
 }
 

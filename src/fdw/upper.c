@@ -29,6 +29,9 @@
 /* What grouping costs the engine per row, relative to an operator. */
 #define ENGINE_GROUP_FACTOR 0.2
 
+/* What it costs to end a statement before its last row. */
+#define CUT_OFF_COST 20.0
+
 /* ---- grouping ---- */
 
 static bool
@@ -278,10 +281,13 @@ WholeIsShipped(LakeRel *lake)
 	return lake->local_conds == NIL && lake->having_local == NIL;
 }
 
+/*
+ * Sorting, of which only the first rows may be wanted.
+ */
 static Cost
-SortCost(LakeRel *lake)
+SortCost(LakeRel *lake, double wanted)
 {
-	return lake->rows * log2(Max(lake->rows, 2)) * cpu_operator_cost * ENGINE_GROUP_FACTOR;
+	return lake->rows * log2(Max(Min(lake->rows, wanted), 2)) * cpu_operator_cost * ENGINE_GROUP_FACTOR;
 }
 
 static void
@@ -298,7 +304,7 @@ OrderedPaths(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output)
 	*ordered = *lake;
 	ordered->input = input;
 	output->fdw_private = ordered;
-	sort = SortCost(lake);
+	sort = SortCost(lake, lake->rows);
 	add_path(output, (Path *)
 			 CreateForeignUpperPath(root, input, target, input->rows,
 									lake->total + sort + target->cost.startup,
@@ -341,9 +347,20 @@ FinalPaths(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output, FinalPathEx
 	if (!WholeIsShipped(lake))
 		return;
 	rows = input->rows;
-	startup = lake->total + (sorted ? SortCost(lake) : 0);
-	total = startup + lake->rows * (cpu_tuple_cost + target->cost.per_tuple);
+	total = lake->total + rows * (cpu_tuple_cost + target->cost.per_tuple);
+	startup = lake->startup;
+	if (sorted)
+	{
+		double		wanted = Max(extra->count_est, 0) + Max(extra->offset_est, 0);
+
+		startup = lake->total + SortCost(lake, wanted > 0 ? wanted : rows);
+		total += startup - lake->total;
+	}
 	adjust_limit_rows_costs(&rows, &startup, &total, extra->offset_est, extra->count_est);
+
+	/* A statement that ends by itself need not be cut off. */
+	startup -= CUT_OFF_COST;
+	total -= CUT_OFF_COST;
 	add_path(output, (Path *)
 			 CreateForeignUpperPath(root, input, target, rows, startup + target->cost.startup,
 									total + target->cost.startup,
