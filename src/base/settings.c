@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "base/settings.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 int			EngineMaxQueries = 4;
@@ -64,6 +65,10 @@ DefinePipelineSettings(void)
 void
 SettingsInit(void)
 {
+	/* A library that is loaded later must not define one for the postmaster. */
+	GucContext	warehouse_context = process_shared_preload_libraries_in_progress ?
+		PGC_POSTMASTER : PGC_SIGHUP;
+
 	DefineEngineSettings();
 	DefinePipelineSettings();
 	DefineCustomIntVariable("shard.migration_lock_timeout",
@@ -98,6 +103,6 @@ SettingsInit(void)
 	DefineCustomStringVariable("shard.warehouse",
 							   "Directory of new lake tables; empty for shard/warehouse in the data directory.",
 							   NULL, &Warehouse, "",
-							   PGC_POSTMASTER, 0, NULL, NULL, NULL);
+							   warehouse_context, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("shard");
 }

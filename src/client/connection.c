@@ -122,74 +122,6 @@ OpenSocket(EngineConn *conn)
 	return true;
 }
 
-/*
- * The pid that stands for our session: parallel workers share their leader's.
- */
-static int
-SessionPid(void)
-{
-	if (MyProc != NULL && MyProc->lockGroupLeader != NULL)
-		return MyProc->lockGroupLeader->pid;
-	return MyProcPid;
-}
-
-/*
- * Introduce ourselves.
- */
-static void
-Handshake(EngineConn *conn)
-{
-	size_t		start = FrameBegin(&conn->out, FRAME_HELLO);
-
-	FramePutU32(&conn->out, FRAME_PROTOCOL);
-	FramePutU32(&conn->out, (uint32) SessionPid());
-	FrameEnd(&conn->out, start);
-	conn->busy = true;
-	ConnectionFlush(conn);
-	if (ConnectionReceive(conn) != FRAME_WELCOME)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("unexpected answer from the engine")));
-	conn->busy = false;
-}
-
-bool
-ConnectionTry(EngineConn *conn, int timeout_ms)
-{
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
-	int			pause_ms = 5;
-
-	while (!OpenSocket(conn))
-	{
-		if (GetCurrentTimestamp() >= until)
-			return false;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, pause_ms,
-						 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		pause_ms = Min(pause_ms * 2, 100);
-	}
-	Handshake(conn);
-	return true;
-}
-
-void
-ConnectionOpen(EngineConn *conn)
-{
-	if (conn->fd != PGINVALID_SOCKET)
-		return;
-	if (conn->stateful)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONNECTION_FAILURE),
-				 errmsg("connection to the engine was lost"),
-				 errhint("The engine restarts by itself; run the statement again.")));
-	if (!ConnectionTry(conn, CONNECT_TIMEOUT_MS))
-		ereport(ERROR,
-				(errcode(ERRCODE_CONNECTION_FAILURE),
-				 errmsg("the engine does not answer"),
-				 errhint("The server's log says why shard_engine does not start.")));
-}
-
 /* ---- waiting ---- */
 
 /*
@@ -233,8 +165,11 @@ ConnectionLost(EngineConn *conn)
 
 /* ---- frames ---- */
 
-void
-ConnectionFlush(EngineConn *conn)
+/*
+ * Send; false if the connection is lost.
+ */
+static bool
+TryFlush(EngineConn *conn)
 {
 	size_t		sent = 0;
 
@@ -250,13 +185,21 @@ ConnectionFlush(EngineConn *conn)
 			WaitForSocket(conn, WL_SOCKET_WRITEABLE);
 		}
 		else if (errno != EINTR)
-			ConnectionLost(conn);
+			return false;
 	}
 	conn->out.len = 0;
+	return true;
+}
+
+void
+ConnectionFlush(EngineConn *conn)
+{
+	if (!TryFlush(conn))
+		ConnectionLost(conn);
 }
 
 /*
- * Read up to len bytes; waits for at least one.
+ * Read up to len bytes; waits for at least one.  0 if the connection is lost.
  */
 static size_t
 ReceiveSome(EngineConn *conn, char *data, size_t len)
@@ -268,7 +211,7 @@ ReceiveSome(EngineConn *conn, char *data, size_t len)
 		if (n > 0)
 			return n;
 		if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
-			ConnectionLost(conn);
+			return 0;
 		if (errno != EINTR)
 			WaitForSocket(conn, WL_SOCKET_READABLE);
 	}
@@ -313,10 +256,14 @@ RaiseFailure(EngineConn *conn)
 			 errhint("The setting shard.engine_memory_limit limits the engine's memory.") : 0));
 }
 
-FrameType
-ConnectionReceive(EngineConn *conn)
+/*
+ * Receive one frame, going on where an error has interrupted us; false if the
+ * connection is lost.
+ */
+static bool
+TryReceive(EngineConn *conn, FrameType *type)
 {
-	FrameType	type;
+	size_t		n;
 
 	/* The frame before has been read whole: start anew. */
 	if (conn->header_used == FRAME_HEADER && conn->payload_used == conn->payload_len)
@@ -325,9 +272,13 @@ ConnectionReceive(EngineConn *conn)
 		conn->payload_used = conn->payload_len = 0;
 	}
 	while (conn->header_used < FRAME_HEADER)
-		conn->header_used += ReceiveSome(conn, conn->header + conn->header_used,
-										 FRAME_HEADER - conn->header_used);
-	if (!FrameParseHeader(conn->header, &conn->payload_len, &type))
+	{
+		n = ReceiveSome(conn, conn->header + conn->header_used, FRAME_HEADER - conn->header_used);
+		if (n == 0)
+			return false;
+		conn->header_used += n;
+	}
+	if (!FrameParseHeader(conn->header, &conn->payload_len, type))
 	{
 		ConnectionClose(conn);
 		ereport(ERROR,
@@ -340,13 +291,104 @@ ConnectionReceive(EngineConn *conn)
 							   Max(conn->payload_used, 1024 * 1024));
 
 		ReservePayload(conn, conn->payload_used + part);
-		conn->payload_used += ReceiveSome(conn, conn->payload + conn->payload_used, part);
+		n = ReceiveSome(conn, conn->payload + conn->payload_used, part);
+		if (n == 0)
+			return false;
+		conn->payload_used += n;
 	}
+	return true;
+}
+
+FrameType
+ConnectionReceive(EngineConn *conn)
+{
+	FrameType	type;
+
+	if (!TryReceive(conn, &type))
+		ConnectionLost(conn);
 	if (type == FRAME_COMPLETE || type == FRAME_FAILURE)
 		conn->busy = false;
 	if (type == FRAME_FAILURE)
 		RaiseFailure(conn);
 	return type;
+}
+
+/* ---- connecting ---- */
+
+/*
+ * The pid that stands for our session: parallel workers share their leader's.
+ */
+static int
+SessionPid(void)
+{
+	if (MyProc != NULL && MyProc->lockGroupLeader != NULL)
+		return MyProc->lockGroupLeader->pid;
+	return MyProcPid;
+}
+
+/*
+ * Introduce ourselves.  False if the engine is ending: a process that was killed
+ * still accepts connections for a moment.
+ */
+static bool
+Handshake(EngineConn *conn)
+{
+	size_t		start = FrameBegin(&conn->out, FRAME_HELLO);
+	FrameType	type;
+
+	FramePutU32(&conn->out, FRAME_PROTOCOL);
+	FramePutU32(&conn->out, (uint32) SessionPid());
+	FrameEnd(&conn->out, start);
+	conn->busy = true;
+	if (!TryFlush(conn) || !TryReceive(conn, &type))
+	{
+		ConnectionClose(conn);
+		return false;
+	}
+	conn->busy = false;
+	if (type == FRAME_FAILURE)
+		RaiseFailure(conn);
+	if (type != FRAME_WELCOME)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("unexpected answer from the engine")));
+	return true;
+}
+
+bool
+ConnectionTry(EngineConn *conn, int timeout_ms)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	int			pause_ms = 5;
+
+	while (!OpenSocket(conn) || !Handshake(conn))
+	{
+		if (GetCurrentTimestamp() >= until)
+			return false;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, pause_ms,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		pause_ms = Min(pause_ms * 2, 100);
+	}
+	return true;
+}
+
+void
+ConnectionOpen(EngineConn *conn)
+{
+	if (conn->fd != PGINVALID_SOCKET)
+		return;
+	if (conn->stateful)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("connection to the engine was lost"),
+				 errhint("The engine restarts by itself; run the statement again.")));
+	if (!ConnectionTry(conn, CONNECT_TIMEOUT_MS))
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("the engine does not answer"),
+				 errhint("The server's log says why shard_engine does not start.")));
 }
 
 /* ---- pool ---- */

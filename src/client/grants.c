@@ -63,7 +63,8 @@ IsOwn(const char *path)
 }
 
 /*
- * Leave a link to the directory, if there is none yet.
+ * Leave a link to the directory, if there is none yet.  What is below it may be
+ * opened, too, so the root directory is not for granting.
  */
 static void
 Grant(const char *directory)
@@ -72,6 +73,10 @@ Grant(const char *directory)
 	char		link[MAXPGPATH];
 	struct stat st;
 
+	if (strcmp(directory, "/") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the engine does not open files in the root directory")));
 	snprintf(link, sizeof(link), "%s/%016llx", ENGINE_GRANTS, (unsigned long long) hash);
 	if (lstat(link, &st) == 0)
 		return;
