@@ -37,16 +37,43 @@ Format(const char *fmt, va_list args)
 	}
 }
 
+/*
+ * Errors of the engine say which statement it was.
+ */
+static void
+AddStatement(void *arg)
+{
+	errcontext("engine statement: %s", (const char *) arg);
+}
+
+static void
+Enter(ErrorContextCallback *callback, char *sql)
+{
+	callback->callback = AddStatement;
+	callback->arg = sql;
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
+}
+
+static void
+Leave(const ErrorContextCallback *callback)
+{
+	error_context_stack = callback->previous;
+}
+
 void
 EngineRunF(EngineConn *conn, const char *fmt,...)
 {
 	va_list		args;
 	char	   *sql;
+	ErrorContextCallback callback;
 
 	va_start(args, fmt);
 	sql = Format(fmt, args);
 	va_end(args);
+	Enter(&callback, sql);
 	(void) EngineRun(conn, sql);
+	Leave(&callback);
 }
 
 static int64
@@ -63,26 +90,33 @@ EngineInt(EngineConn *conn, const char *fmt,...)
 	EngineResult *result;
 	WireChunk  *chunk;
 	int64		value = 0;
+	ErrorContextCallback callback;
 
 	va_start(args, fmt);
 	sql = Format(fmt, args);
 	va_end(args);
+	Enter(&callback, sql);
 	result = EngineExecute(conn, sql, NULL, 0);
 	chunk = EngineFetch(result);
 	if (chunk != NULL && chunk->nrows > 0)
 		value = IntAt(chunk, 0, 0);
 	EngineFinish(result);
+	Leave(&callback);
 	return value;
 }
 
 void
 EngineRunScan(EngineConn *conn, const char *sql, const LakeScan *scan)
 {
-	EngineResult *result = EngineExecute(conn, sql, scan->deletes, scan->ndeletes);
+	EngineResult *result;
+	ErrorContextCallback callback;
 
+	Enter(&callback, unconstify(char *, sql));
+	result = EngineExecute(conn, sql, scan->deletes, scan->ndeletes);
 	while (EngineFetch(result) != NULL)
 		;
 	EngineFinish(result);
+	Leave(&callback);
 }
 
 static char *
@@ -113,8 +147,10 @@ RunCopy(EngineConn *conn, const char *query, const char *path, const char *optio
 							   EngineQuoteLiteral(EnginePath(path)), options);
 	EngineResult *result;
 	WireChunk  *chunk;
+	ErrorContextCallback callback;
 
 	memset(stats, 0, sizeof(*stats));
+	Enter(&callback, sql);
 	result = EngineExecute(conn, sql, NULL, 0);
 	chunk = EngineFetch(result);
 	if (chunk == NULL || chunk->nrows != 1)
@@ -131,6 +167,7 @@ RunCopy(EngineConn *conn, const char *query, const char *path, const char *optio
 			stats->columns = TextAt(chunk, i, 0);
 	}
 	EngineFinish(result);
+	Leave(&callback);
 }
 
 static IcebergFile *

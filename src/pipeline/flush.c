@@ -252,7 +252,9 @@ FlushTable(TableFlush *flush)
 
 	RegisteredSetPosition(flush->registered->relation, flush->position);
 	if (flush->next_state != NULL)
-		RegisterColumns(flush->registered, flush->layout);
+		RegisterColumns(flush->registered, flush->layout,
+						IcebergCurrentSchema(flush->state->metadata),
+						IcebergCurrentSchema(flush->events->metadata));
 
 	/* Rows from before a new column may have its default, which no change told. */
 	if (flush->changes->lost || flush->columns_added)

@@ -285,8 +285,8 @@ FoldByKey(Fold *fold)
 {
 	EngineRunF(fold->conn,
 			   "CREATE OR REPLACE TEMP TABLE pipeline_fold AS"
-			   " SELECT %s, max(at) AS last, arg_min(fresh, at) AS fresh FROM ("
-			   "SELECT %s, 2 * n + CASE verb WHEN %d THEN 0 ELSE 1 END AS at, verb = %d AS fresh"
+			   " SELECT %s, max(act) AS last, arg_min(fresh, act) AS fresh FROM ("
+			   "SELECT %s, 2 * n + CASE verb WHEN %d THEN 0 ELSE 1 END AS act, verb = %d AS fresh"
 			   " FROM %s WHERE verb <> %d AND n > " INT64_FORMAT
 			   " UNION ALL SELECT %s, 2 * n, false FROM %s WHERE verb = %d AND old AND n > " INT64_FORMAT
 			   ") GROUP BY %s",
@@ -532,7 +532,7 @@ FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeli
 	appendStringInfo(&sql, " AS f%d", EVENT_OLD_KEY);
 	AppendColumns(&sql, layout, schema, EVENT_COLUMNS, "f");
 	if (key_changes)
-		appendStringInfoString(&sql, ", 2 * n + 1 AS at");
+		appendStringInfoString(&sql, ", 2 * n + 1 AS act");
 	appendStringInfo(&sql, " FROM %s", fold->all);
 	if (fold->moved)
 		appendStringInfoString(&sql, " LEFT JOIN pipeline_pairs ON n = created_n"
@@ -549,7 +549,7 @@ FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeli
 					 EventId(timeline, " || '-old'"), OldKeyText(layout));
 	AppendColumns(&sql, layout, schema, EVENT_COLUMNS, "o");
 	appendStringInfo(&sql, ", 2 * n FROM %s WHERE %s", fold->all, another);
-	return psprintf("SELECT * EXCLUDE (at) FROM (%s) ORDER BY at", sql.data);
+	return psprintf("SELECT * EXCLUDE (act) FROM (%s) ORDER BY act", sql.data);
 }
 
 /* ---- positions ---- */

@@ -30,7 +30,11 @@
 #include "utils/lsyscache.h"
 #include "utils/pg_lsn.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
+
+/* Longest time to wait for queries on a foreign table that gets a column. */
+#define FOREIGN_LOCK_TIMEOUT "2s"
 
 PG_FUNCTION_INFO_V1(shard_lake_register);
 PG_FUNCTION_INFO_V1(shard_lake_unregister);
@@ -172,27 +176,92 @@ DropForeignTable(const char *namespace, const char *name)
 					 quote_identifier(ForeignName(namespace, name))));
 }
 
+/*
+ * Bring one column of a foreign table up to a column of the layout, whose field
+ * id is given.
+ */
 static void
-AddForeignColumns(const char *namespace, const char *name, const TableLayout *layout)
+FitForeignColumn(Oid relation, const char *table, const LayoutColumn *col, int id,
+				 const IcebergSchema *before)
 {
-	Oid			relation = ForeignTableOf(namespace, name);
+	const IcebergField *field = IcebergFieldById(before, id);
+	const IcebergField *namesake = IcebergFieldByName(before, col->name);
+	AttrNumber	attnum;
 
-	for (int i = 0; OidIsValid(relation) && i < layout->ncols; i++)
+	/* The name belonged to a column that was dropped. */
+	if (namesake != NULL && namesake->id != id &&
+		get_attnum(relation, col->name) != InvalidAttrNumber)
+		Run(psprintf("ALTER FOREIGN TABLE %s RENAME COLUMN %s TO %s", table,
+					 quote_identifier(col->name),
+					 quote_identifier(psprintf("%s_%d", col->name, namesake->id))));
+	attnum = get_attnum(relation, col->name);
+	if (attnum == InvalidAttrNumber && field != NULL &&
+		get_attnum(relation, field->name) != InvalidAttrNumber)
 	{
-		if (get_attnum(relation, layout->cols[i].name) == InvalidAttrNumber)
-			Run(psprintf("ALTER FOREIGN TABLE lake.%s ADD COLUMN %s",
-						 quote_identifier(ForeignName(namespace, name)),
-						 ColumnSql(&layout->cols[i])));
+		Run(psprintf("ALTER FOREIGN TABLE %s RENAME COLUMN %s TO %s", table,
+					 quote_identifier(field->name), quote_identifier(col->name)));
+		attnum = get_attnum(relation, col->name);
 	}
+	if (attnum == InvalidAttrNumber)
+		Run(psprintf("ALTER FOREIGN TABLE %s ADD COLUMN %s", table, ColumnSql(col)));
+	else if (get_atttype(relation, attnum) != col->typid)
+		Run(psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE %s", table,
+					 quote_identifier(col->name),
+					 format_type_extended(col->typid, col->typmod,
+										  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY)));
 }
 
-void
-RegisterColumns(const RegisteredTable *table, const TableLayout *layout)
+static void
+FitForeignTable(const char *namespace, const char *name, const TableLayout *layout, int offset,
+				const IcebergSchema *before)
 {
-	Begin();
-	AddForeignColumns(table->namespace, table->name, layout);
-	AddForeignColumns(table->namespace, table->events_name, layout);
-	End();
+	Oid			relation = ForeignTableOf(namespace, name);
+	char	   *table = psprintf("lake.%s", quote_identifier(ForeignName(namespace, name)));
+
+	for (int i = 0; OidIsValid(relation) && i < layout->ncols; i++)
+		FitForeignColumn(relation, table, &layout->cols[i],
+						 offset + layout->cols[i].attnum, before);
+}
+
+/*
+ * In a subtransaction, and without waiting long for queries on the foreign
+ * tables: they must not hold up the pipeline.
+ */
+void
+RegisterColumns(const RegisteredTable *table, const TableLayout *layout,
+				const IcebergSchema *state, const IcebergSchema *events)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		Begin();
+		Run("SET LOCAL lock_timeout = '" FOREIGN_LOCK_TIMEOUT "'");
+		FitForeignTable(table->namespace, table->name, layout, 0, state);
+		FitForeignTable(table->namespace, table->events_name, layout, EVENT_COLUMNS, events);
+		Run("SET LOCAL lock_timeout = 0");
+		End();
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		ereport(WARNING,
+				(errmsg("could not give the foreign tables of \"%s.%s\" their new columns: %s",
+						table->namespace, table->name, error->message),
+				 errhint("Alter them by hand: ALTER FOREIGN TABLE ... ADD COLUMN.")));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
 }
 
 /* ---- registering ---- */

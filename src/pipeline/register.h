@@ -6,6 +6,7 @@
 #define SHARD_PIPELINE_REGISTER_H
 
 #include "postgres.h"
+#include "lake/iceberg/iceberg.h"
 #include "pipeline/layout.h"
 #include "pipeline/position.h"
 
@@ -15,8 +16,14 @@
  */
 extern int	RegisterMissing(void);
 
-/* Give the foreign tables of a registered table the columns of a layout. */
-extern void RegisterColumns(const RegisteredTable *table, const TableLayout *layout);
+/*
+ * Give the foreign tables of a registered table the columns of a layout, with
+ * the names and types that they have from now on; state and events are the
+ * schemas until now.  A foreign table that cannot be altered soon stays as it
+ * is, with a warning.
+ */
+extern void RegisterColumns(const RegisteredTable *table, const TableLayout *layout,
+							const IcebergSchema *state, const IcebergSchema *events);
 
 /* A problem that keeps a table out of the pipeline; NULL = none any more. */
 extern void RegisterProblem(Oid relation, const char *problem);

@@ -518,7 +518,9 @@ ResyncTable(Resync *resync)
 	PopActiveSnapshot();
 	UnregisterSnapshot(resync->snapshot);
 	if (resync->next_state != NULL)
-		RegisterColumns(resync->table, resync->layout);
+		RegisterColumns(resync->table, resync->layout,
+						IcebergCurrentSchema(resync->state->metadata),
+						IcebergCurrentSchema(resync->events->metadata));
 	RegisteredSetSynced(relation, resync->position, text, resync->snapshot_lsn);
 	relation_close(parent, AccessShareLock);
 	SHARD_POINT("pipeline-resync-before-commit");

@@ -143,7 +143,8 @@ ReportProgress(void)
 	entry->buffered_rows = batch->rows;
 	entry->rows += rows - rows_reported;
 	rows_reported = rows;
-	if (batch->rows == 0)
+	/* Tables that were just registered may have rows that are no changes. */
+	if (batch->rows == 0 && !entry->look)
 		entry->flushed_lsn = reached;
 	waited_for = entry->requested_lsn != InvalidXLogRecPtr &&
 		entry->requested_lsn <= entry->flushed_lsn;
@@ -280,7 +281,6 @@ NoteFlush(int64 events, TimestampTz begin)
 	entry->events += events;
 	entry->flushes++;
 	entry->failures = 0;
-	entry->flushed_lsn = position.lsn;
 	entry->confirmed_lsn = position.lsn;
 	entry->buffered_rows = 0;
 	entry->last_flush_at = now;
