@@ -42,6 +42,35 @@ SELECT * FROM _shard.engine_query($$
 SELECT * FROM _shard.engine_query($$
     SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM 'shard/warehouse/engine_types.parquet')$$);
 
+-- As literals.
+CREATE FUNCTION engine_there_and_back(value anyelement) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    literal text;
+    back text;
+BEGIN
+    literal := _shard.engine_literal(value);
+    EXECUTE format('SELECT x::text FROM _shard.engine_read(%L) AS t(x %s)', 'SELECT ' || literal, pg_typeof(value))
+        INTO back;
+    RETURN literal || CASE WHEN back IS DISTINCT FROM value::text THEN ' came back as ' || back ELSE '' END;
+END $$;
+SELECT l FROM (VALUES
+    (1, engine_there_and_back(true)), (2, engine_there_and_back((-32768)::int2)), (3, engine_there_and_back(NULL::int)),
+    (4, engine_there_and_back((-9223372036854775808)::int8)), (5, engine_there_and_back(0.1::float4)),
+    (6, engine_there_and_back('-Infinity'::float8)), (7, engine_there_and_back('NaN'::float8)),
+    (8, engine_there_and_back(1e-300::float8)), (9, engine_there_and_back(0.1::float8 + 0.2::float8)),
+    (10, engine_there_and_back(-12.50)), (11, engine_there_and_back(0.0)), (12, engine_there_and_back(1e30)),
+    (13, engine_there_and_back(99999999999999999999999999999999999999)),
+    (14, engine_there_and_back('it''s "\x41" ü'::text)), (15, engine_there_and_back('\x00ff27'::bytea)),
+    (16, engine_there_and_back('2001-02-03'::date)), (17, engine_there_and_back('infinity'::date)),
+    (18, engine_there_and_back('0044-03-15 BC'::date)), (19, engine_there_and_back('12345-01-01'::date)),
+    (20, engine_there_and_back('12:34:56.000001'::time)), (21, engine_there_and_back('2001-02-03 04:05:06.7'::timestamp)),
+    (22, engine_there_and_back('-infinity'::timestamptz)), (23, engine_there_and_back('0044-03-15 BC'::timestamptz)),
+    (24, engine_there_and_back('200000-01-01'::timestamp)), (25, engine_there_and_back('2020-06-01 12:00+02'::timestamptz)),
+    (26, engine_there_and_back('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid)), (27, engine_there_and_back('{1,NULL}'::int[])),
+    (28, engine_there_and_back('a b'::varchar))) AS v(i, l) ORDER BY i;
+SELECT _shard.engine_literal('NaN'::numeric), _shard.engine_literal(1e38), _shard.engine_literal(1e-39);
+DROP FUNCTION engine_there_and_back;
+
 -- Values that have no place in the lake.
 SELECT _shard.engine_export($$SELECT 'NaN'::numeric(5,2) AS n$$, 'shard/warehouse/engine_bad.parquet');
 SELECT _shard.engine_export($$SELECT '294276-12-31'::timestamp AS ts$$, 'shard/warehouse/engine_bad.parquet');

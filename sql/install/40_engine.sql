@@ -28,6 +28,14 @@ REVOKE ALL ON FUNCTION _shard.engine_read(text) FROM PUBLIC;
 COMMENT ON FUNCTION _shard.engine_read(text) IS
     'for diagnosis, superusers only: run one SELECT in the engine; the result has the types of the column definition list';
 
+CREATE FUNCTION _shard.engine_literal(value anyelement)
+    RETURNS text
+    LANGUAGE C STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'shard_engine_literal';
+REVOKE ALL ON FUNCTION _shard.engine_literal(anyelement) FROM PUBLIC;
+COMMENT ON FUNCTION _shard.engine_literal(anyelement) IS
+    'for diagnosis: a value as a literal of the engine''s SQL; null if the engine has no such value';
+
 CREATE FUNCTION _shard.engine_execute(sql text)
     RETURNS bigint
     LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED

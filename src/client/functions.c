@@ -28,6 +28,7 @@ PG_FUNCTION_INFO_V1(shard_engine_query);
 PG_FUNCTION_INFO_V1(shard_engine_read);
 PG_FUNCTION_INFO_V1(shard_engine_execute);
 PG_FUNCTION_INFO_V1(shard_engine_export);
+PG_FUNCTION_INFO_V1(shard_engine_literal);
 
 /* ---- status ---- */
 
@@ -229,6 +230,25 @@ shard_engine_read(PG_FUNCTION_ARGS)
 	EngineFinish(result);
 	EngineRelease(conn);
 	return (Datum) 0;
+}
+
+/*
+ * The literal that stands for a value in engine SQL.
+ */
+Datum
+shard_engine_literal(PG_FUNCTION_ARGS)
+{
+	Oid			typid = get_fn_expr_argtype(fcinfo->flinfo, 0);
+	ValueCodec	codec;
+	char	   *literal;
+
+	if (!OidIsValid(typid))
+		elog(ERROR, "could not determine the type of the value");
+	ValueCodecInit(&codec, typid, -1);
+	literal = ValueEngineLiteral(&codec, PG_GETARG_DATUM(0), PG_ARGISNULL(0));
+	if (literal == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(literal));
 }
 
 /* ---- writing ---- */

@@ -18,8 +18,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define PAGE_BITS 16
-#define PAGE_WORDS ((1 << PAGE_BITS) / 64)
+#define PAGE_WORDS (DELETE_PAGE_ROWS / 64)
 #define MAX_ROW ((int64) 1 << 40)
 #define NBUCKETS 4096
 #define MAX_PATHS_IN_FILTER 200
@@ -139,12 +138,13 @@ static void
 BitmapAdd(DeleteBitmap *bitmap, int64 row)
 {
 	uint64	   *page;
-	int			bit = (int) (row & ((1 << PAGE_BITS) - 1));
+	int			bit;
 
 	if (row < 0 || row >= MAX_ROW)
 		Fail("XX001", "a delete file for \"%s\" holds the invalid position %lld",
 			 bitmap->data_file, (long long) row);
-	page = BitmapPage(bitmap, row >> PAGE_BITS);
+	bit = (int) (row % DELETE_PAGE_ROWS);
+	page = BitmapPage(bitmap, row / DELETE_PAGE_ROWS);
 	page[bit / 64] |= UINT64_C(1) << (bit % 64);
 }
 
@@ -156,15 +156,10 @@ BitmapCopyRows(DeleteBitmap *to, const DeleteBitmap *from)
 			memcpy(BitmapPage(to, i), from->pages[i], sizeof(uint64) * PAGE_WORDS);
 }
 
-bool
-DeleteBitmapHas(const DeleteBitmap *bitmap, int64 row)
+const uint64 *
+DeleteBitmapPage(const DeleteBitmap *bitmap, int64 number)
 {
-	int64		page = row >> PAGE_BITS;
-	int			bit = (int) (row & ((1 << PAGE_BITS) - 1));
-
-	if (row < 0 || page >= bitmap->npages || bitmap->pages[page] == NULL)
-		return false;
-	return bitmap->pages[page][bit / 64] >> (bit % 64) & 1;
+	return number >= 0 && number < bitmap->npages ? bitmap->pages[number] : NULL;
 }
 
 /* ---- the cache; the lock is held ---- */

@@ -38,7 +38,13 @@ extern void DeleteSetRelease(DeleteSet *set);
 
 /* The bitmap of a data file, or NULL if none of its rows is deleted. */
 extern const DeleteBitmap *DeleteSetFind(const DeleteSet *set, const char *file, size_t len);
-extern bool DeleteBitmapHas(const DeleteBitmap *bitmap, int64 row);
+
+/*
+ * One bit a row, set for the deleted ones of rows number * DELETE_PAGE_ROWS and
+ * following; NULL if there are none.
+ */
+#define DELETE_PAGE_ROWS 65536
+extern const uint64 *DeleteBitmapPage(const DeleteBitmap *bitmap, int64 number);
 
 extern void DeleteCacheLimit(int64 bytes);
 extern int64 DeleteCacheBytes(void);

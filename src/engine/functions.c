@@ -58,6 +58,41 @@ BindLive(duckdb_bind_info info)
 	duckdb_scalar_function_set_bind_data_copy(info, CopyDeletes);
 }
 
+/*
+ * Rows of one file; they usually follow each other, so the page is kept.
+ */
+static void
+LiveOfFile(const DeleteBitmap *bitmap, const int64 *rows, uint64 n, bool *out)
+{
+	const uint64 *page = NULL;
+	int64		number = -1;
+
+	if (bitmap == NULL)
+	{
+		memset(out, true, n);
+		return;
+	}
+	for (uint64 i = 0; i < n; i++)
+	{
+		int			bit = (int) (rows[i] & (DELETE_PAGE_ROWS - 1));
+
+		if (rows[i] / DELETE_PAGE_ROWS != number)
+		{
+			number = rows[i] / DELETE_PAGE_ROWS;
+			page = DeleteBitmapPage(bitmap, number);
+		}
+		out[i] = page == NULL || !(page[bit / 64] >> (bit % 64) & 1);
+	}
+}
+
+static void
+PropagateNulls(uint64_t *validity, uint64 n, duckdb_vector output)
+{
+	for (uint64 i = 0; validity != NULL && i < n; i++)
+		if (!Valid(validity, i))
+			SetNull(output, i);
+}
+
 static void
 Live(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
@@ -68,26 +103,22 @@ Live(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 	duckdb_string_t *files = duckdb_vector_get_data(file_vector);
 	int64	   *rows = duckdb_vector_get_data(row_vector);
 	uint64_t   *file_validity = duckdb_vector_get_validity(file_vector);
-	uint64_t   *row_validity = duckdb_vector_get_validity(row_vector);
 	bool	   *out = duckdb_vector_get_data(output);
-	const DeleteBitmap *bitmap = NULL;
-	const duckdb_string_t *known = NULL;
+	uint64		end;
 
-	for (uint64 i = 0; i < n; i++)
+	for (uint64 i = 0; i < n; i = end)
 	{
-		if (!Valid(file_validity, i) || !Valid(row_validity, i))
-		{
-			SetNull(output, i);
-			continue;
-		}
-		if (deletes != NULL && (known == NULL || !SameStorage(&files[i], known)))
-		{
-			known = &files[i];
+		const DeleteBitmap *bitmap = NULL;
+
+		for (end = i + 1; end < n && SameStorage(&files[end], &files[i]);)
+			end++;
+		if (deletes != NULL && Valid(file_validity, i))
 			bitmap = DeleteSetFind(deletes, duckdb_string_t_data(&files[i]),
 								   duckdb_string_t_length(files[i]));
-		}
-		out[i] = bitmap == NULL || !DeleteBitmapHas(bitmap, rows[i]);
+		LiveOfFile(bitmap, rows + i, end - i, out + i);
 	}
+	PropagateNulls(file_validity, n, output);
+	PropagateNulls(duckdb_vector_get_validity(row_vector), n, output);
 }
 
 /* ---- hashes of keys ---- */
