@@ -359,4 +359,5 @@ OpclassFollowExtension(void)
 			FamilyFollowsExtension(family->oid, extension);
 	}
 	ReleaseSysCacheList(families);
+	CommandCounterIncrement();
 }
