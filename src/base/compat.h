@@ -110,4 +110,21 @@
 #define AcquireSlot(name)	ReplicationSlotAcquire((name), false)
 #endif
 
+/* The OID of a table's primary key; needs utils/relcache.h. */
+#if PG_VERSION_NUM >= 180000
+#define PrimaryKeyIndex(rel) RelationGetPrimaryKeyIndex((rel), false)
+#else
+#define PrimaryKeyIndex(rel) RelationGetPrimaryKeyIndex(rel)
+#endif
+
+/* What an ExecutorRun hook takes, and passes on. */
+#if PG_VERSION_NUM >= 180000
+#define EXECUTOR_RUN_PARAMS QueryDesc *query, ScanDirection direction, uint64 count
+#define EXECUTOR_RUN_ARGS	query, direction, count
+#else
+#define EXECUTOR_RUN_PARAMS \
+	QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
+#define EXECUTOR_RUN_ARGS	query, direction, count, execute_once
+#endif
+
 #endif							/* SHARD_COMPAT_H */

@@ -15,6 +15,7 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "base/compat.h"
 #include "catalog/internal.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -58,7 +59,7 @@ CatalogScanBegin(const char *table, int nkeys, const Datum *keys)
 	for (int i = 0; i < nkeys; i++)
 		ScanKeyInit(&scankeys[i], i + 1, BTEqualStrategyNumber, F_TEXTEQ, keys[i]);
 	scan.rel = table_open(relid, AccessShareLock);
-	scan.scan = systable_beginscan(scan.rel, RelationGetPrimaryKeyIndex(scan.rel), nkeys > 0,
+	scan.scan = systable_beginscan(scan.rel, PrimaryKeyIndex(scan.rel), nkeys > 0,
 								   NULL, nkeys, scankeys);
 	return scan;
 }

@@ -9,6 +9,7 @@
 
 #include "access/htup_details.h"
 #include "access/transam.h"
+#include "base/compat.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
@@ -293,7 +294,7 @@ CheckIdentity(Relation rel)
 	if (rel->rd_rel->relreplident == REPLICA_IDENTITY_FULL)
 		return;
 	identity = RelationGetReplicaIndex(rel);
-	primary_key = RelationGetPrimaryKeyIndex(rel);
+	primary_key = PrimaryKeyIndex(rel);
 	if (OidIsValid(primary_key) && identity == primary_key)
 		return;
 	ereport(ERROR,

@@ -24,6 +24,7 @@
 
 #include "access/hash.h"
 #include "access/htup_details.h"
+#include "base/compat.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"

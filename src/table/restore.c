@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "base/compat.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
@@ -120,15 +121,15 @@ InsertTarget(PlannedStmt *plan)
 }
 
 static void
-RestoreExecutorRun(QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once)
+RestoreExecutorRun(EXECUTOR_RUN_PARAMS)
 {
 	ExecutorRun_hook_type next = previous_run ? previous_run : standard_ExecutorRun;
 	Oid			target = InsertTarget(query->plannedstmt);
 
 	if (likely(!OidIsValid(LoadTarget) && !OidIsValid(target)))
-		next(query, direction, count, execute_once);
+		next(EXECUTOR_RUN_ARGS);
 	else
-		WITH_LOAD_TARGET(target, next(query, direction, count, execute_once));
+		WITH_LOAD_TARGET(target, next(EXECUTOR_RUN_ARGS));
 }
 
 /*

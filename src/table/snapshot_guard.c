@@ -23,6 +23,7 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
+#include "base/compat.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
 #include "executor/executor.h"
@@ -129,7 +130,7 @@ SnapshotGuardStart(QueryDesc *query, int eflags)
  * so for the run.  An error takes it off the stack with the rest.
  */
 static void
-SnapshotGuardRun(QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once)
+SnapshotGuardRun(EXECUTOR_RUN_PARAMS)
 {
 	bool		pushed = query->snapshot != InvalidSnapshot &&
 		(!ActiveSnapshotSet() || GetActiveSnapshot() != query->snapshot);
@@ -137,9 +138,9 @@ SnapshotGuardRun(QueryDesc *query, ScanDirection direction, uint64 count, bool e
 	if (pushed)
 		PushActiveSnapshot(query->snapshot);
 	if (previous_run)
-		previous_run(query, direction, count, execute_once);
+		previous_run(EXECUTOR_RUN_ARGS);
 	else
-		standard_ExecutorRun(query, direction, count, execute_once);
+		standard_ExecutorRun(EXECUTOR_RUN_ARGS);
 	if (pushed)
 		PopActiveSnapshot();
 }

@@ -14,6 +14,7 @@
 #include "access/relation.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "base/compat.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
@@ -103,7 +104,7 @@ char *
 RegistryLookup(const char *namespace, const char *name)
 {
 	Relation	relation = table_open(RegistryTable(), AccessShareLock);
-	Oid			index = RelationGetPrimaryKeyIndex(relation);
+	Oid			index = PrimaryKeyIndex(relation);
 	ScanKeyData keys[3];
 	SysScanDesc scan;
 	HeapTuple	tuple;
