@@ -31,6 +31,18 @@ COMMENT ON FUNCTION _shard.lock_for_flip(text, int[], int) IS
 REVOKE ALL ON FUNCTION _shard.lock_for_flip(text, int[], int) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION _shard.lock_for_flip(text, int[], int) TO shard_admin;
 
+CREATE FUNCTION _shard.create_shard(router text, shard_index int) RETURNS void
+AS 'MODULE_PATHNAME', 'shard_create_shard' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION _shard.create_shard(text, int) IS
+    'create the schema of a shard that _shard.shard has, and the leaves of the router''s tables in it';
+REVOKE ALL ON FUNCTION _shard.create_shard(text, int) FROM PUBLIC;
+
+CREATE FUNCTION _shard.drop_shard(router text, shard_index int) RETURNS void
+AS 'MODULE_PATHNAME', 'shard_drop_shard' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION _shard.drop_shard(text, int) IS
+    'drop the empty leaves of a shard, and its schema';
+REVOKE ALL ON FUNCTION _shard.drop_shard(text, int) FROM PUBLIC;
+
 -- Commands on sharded tables, see src/table/events.c.
 
 CREATE FUNCTION _shard.on_sql_drop() RETURNS event_trigger

@@ -20,6 +20,7 @@
 #include "table/parts.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 
 static int	depth = 0;
 
@@ -124,17 +125,23 @@ DdlRunAll(List *commands)
 
 /*
  * First column of a query's rows as text; rows with NULL are left out.  The
- * query's parameters are $1 (oid) and $2 (integer).
+ * query's parameters are $1 (oid) and $2 (integer).  It sees what is committed
+ * now in every isolation level, as commands on tables do.
  */
 List *
 DdlTexts(const char *query, Oid relid, int number)
 {
 	Oid			types[2] = {OIDOID, INT4OID};
 	Datum		values[2] = {ObjectIdGetDatum(relid), Int32GetDatum(number)};
+	SPIPlanPtr	plan = SPI_prepare(query, 2, types);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	List	   *texts = NIL;
 	int			result;
 
-	result = SPI_execute_with_args(query, 2, types, values, NULL, false, 0);
+	if (plan == NULL)
+		elog(ERROR, "%s: %s", SPI_result_code_string(SPI_result), query);
+	result = SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot, false, true, 0);
+	UnregisterSnapshot(snapshot);
 	if (result < 0 || SPI_tuptable == NULL)
 		elog(ERROR, "%s: %s", SPI_result_code_string(result), query);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -145,6 +152,7 @@ DdlTexts(const char *query, Oid relid, int number)
 			texts = lappend(texts, text);
 	}
 	SPI_freetuptable(SPI_tuptable);
+	SPI_freeplan(plan);
 	return texts;
 }
 

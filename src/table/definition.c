@@ -57,8 +57,8 @@ static const char *const column_queries[] = {
 	"FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attstattarget >= 0",
 
 	"SELECT format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', $1::regclass, attname, "
-	"(SELECT string_agg(format('%I=%L', option_name, option_value), ', ') FROM pg_options_to_table(attoptions))) "
-	"FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attoptions IS NOT NULL",
+	"(SELECT string_agg(format('%I=%L', option_name, option_value), ', ') FROM pg_options_to_table(attoptions) " ATTRIBUTE_OPTIONS ")) "
+	"FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped " HAS_ATTRIBUTE_OPTIONS,
 
 	"SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', $1::regclass, conname, pg_get_constraintdef(oid)) "
 	"FROM pg_constraint WHERE conrelid = $1 AND contype = 'c' ORDER BY conname",

@@ -342,7 +342,7 @@ Distribute(Oid relid, Oid user, const char *router, ArrayType *given_key, bool l
 	HoldRouter(router);
 	rel = table_open(relid, AccessExclusiveLock);
 	CheckOwner(relid, user);
-	CheckTableNotInUse(rel, "shard.distribute_table()");
+	CheckTableNotInUse(rel, "distribute");
 	CheckNotSharded(relid);
 	CheckKind(rel);
 	columns = KeyColumns(given_key, CatalogRouter(router, false));
@@ -399,6 +399,8 @@ shard_distribute_table(PG_FUNCTION_ARGS)
 	rel = relation_open(relid, AccessShareLock);
 	CheckKind(rel);
 	CheckKey(rel, KeyColumns(key, CatalogRouter(router, false)));
+	if (lake)
+		CheckIdentity(rel);
 	relation_close(rel, AccessShareLock);
 	if (lake)
 		AwaitPipeline();
@@ -436,7 +438,7 @@ Undistribute(Oid relid, Oid user, const char *router)
 	HoldRouter(router);
 	rel = table_open(relid, AccessExclusiveLock);
 	CheckOwner(relid, user);
-	CheckTableNotInUse(rel, "shard.undistribute_table()");
+	CheckTableNotInUse(rel, "undistribute");
 	table_close(rel, NoLock);
 	(void) find_inheritance_children(relid, AccessExclusiveLock);
 	LockRelatedTables(relid);

@@ -95,7 +95,7 @@ shard_on_sql_drop(PG_FUNCTION_ARGS)
 	CheckTables(DdlOids("SELECT DISTINCT t.relation::oid FROM _shard.sharded_table t "
 						"JOIN _shard.shard s ON s.router = t.router "
 						"JOIN pg_event_trigger_dropped_objects() o ON o.schema_name = s.schema_name "
-						"WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0", InvalidOid));
+						"WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 ORDER BY 1", InvalidOid));
 	DdlEnd(&scope);
 	PG_RETURN_NULL();
 }

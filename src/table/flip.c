@@ -123,7 +123,7 @@ LockTable(FlipLocks *locks, Oid relid)
 	rel = try_relation_open(relid, NoLock);
 	if (rel == NULL)
 		return true;			/* dropped while we waited */
-	CheckTableNotInUse(rel, "change of the shard map");
+	CheckTableNotInUse(rel, "change the shard map of");
 	relation_close(rel, NoLock);
 	return true;
 }

@@ -45,8 +45,8 @@
 	"SELECT format('ALTER COLUMN %I SET STATISTICS %s', attname, attstattarget) AS action " \
 	"FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attstattarget >= 0 UNION ALL " \
 	"SELECT format('ALTER COLUMN %I SET (%s)', attname, " \
-	"(SELECT string_agg(format('%I=%L', option_name, option_value), ', ') FROM pg_options_to_table(attoptions))) " \
-	"FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attoptions IS NOT NULL UNION ALL " \
+	"(SELECT string_agg(format('%I=%L', option_name, option_value), ', ') FROM pg_options_to_table(attoptions) " ATTRIBUTE_OPTIONS ")) " \
+	"FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped " HAS_ATTRIBUTE_OPTIONS "UNION ALL " \
 	"SELECT format('ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)) " \
 	"FROM pg_constraint WHERE conrelid = $1 AND contype = 'c') actions"
 

@@ -31,6 +31,11 @@ extern void DdlRunAll(List *commands);
 extern List *DdlTexts(const char *query, Oid relid, int number);
 extern List *DdlOids(const char *query, Oid relid);
 
+/* Column options that users set; servers may keep others of their own there. */
+#define ATTRIBUTE_OPTIONS "WHERE option_name IN ('n_distinct', 'n_distinct_inherited')"
+#define HAS_ATTRIBUTE_OPTIONS \
+	"AND EXISTS (SELECT FROM pg_options_to_table(attoptions) " ATTRIBUTE_OPTIONS ") "
+
 /* ---- definition.c: a table's definition as commands ---- */
 
 typedef struct TableDefinition

@@ -12,6 +12,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "storage/lmgr.h"
@@ -97,6 +98,22 @@ CreateLeaves(Oid parent, const char *router, Oid template)
 }
 
 /*
+ * The shards to which keys are routed, now or when a migration has ended.
+ */
+static List *
+ShardsInUse(const char *router)
+{
+	const Router *entry = CatalogRouter(router, false);
+	List	   *indexes = NIL;
+
+	for (int i = 0; i < entry->nmembers; i++)
+		indexes = lappend_int(indexes, entry->members[i]);
+	for (int i = 0; i < entry->nnext_members; i++)
+		indexes = list_append_unique_int(indexes, entry->next_members[i]);
+	return indexes;
+}
+
+/*
  * Refuse to go on if a leaf was dropped or detached by hand: its rows would be
  * lost, and its keys have nowhere to go.
  */
@@ -105,15 +122,15 @@ CheckLeavesPresent(Oid parent, const char *router)
 {
 	ListCell   *lc;
 
-	foreach(lc, CopyShards(router))
+	foreach(lc, ShardsInUse(router))
 	{
-		RouterShard *shard = lfirst(lc);
+		int			shard = lfirst_int(lc);
 
-		if (!OidIsValid(CatalogLeaf(parent, shard->index)))
+		if (!OidIsValid(CatalogLeaf(parent, shard)))
 			ereport(ERROR,
 					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-					 errmsg("table \"%s\" needs its leaf in shard \"%s\"",
-							get_rel_name(parent), shard->name),
+					 errmsg("table \"%s\" needs its leaf in shard %d of router \"%s\"",
+							get_rel_name(parent), shard, router),
 					 errhint("To get rid of the leaves, drop the table itself, or put it together with shard.undistribute_table(); to get rid of a shard, use shard.remove_shard().")));
 	}
 }
@@ -208,6 +225,30 @@ TableDropShard(const char *router, int shard_index)
 		DropShardLeaf(lfirst_oid(lc), shard_index);
 	DropEmptySchemas(router);
 	DdlEnd(&scope);
+}
+
+PG_FUNCTION_INFO_V1(shard_create_shard);
+
+/*
+ * _shard.create_shard(router text, shard_index int)
+ */
+Datum
+shard_create_shard(PG_FUNCTION_ARGS)
+{
+	TableCreateShard(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_INT32(1));
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(shard_drop_shard);
+
+/*
+ * _shard.drop_shard(router text, shard_index int)
+ */
+Datum
+shard_drop_shard(PG_FUNCTION_ARGS)
+{
+	TableDropShard(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_INT32(1));
+	PG_RETURN_VOID();
 }
 
 /*
