@@ -81,3 +81,11 @@ REVOKE ALL ON FUNCTION shard.lake_snapshots(regclass), shard.lake_manifests(regc
     shard.lake_files(regclass) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shard.lake_snapshots(regclass), shard.lake_manifests(regclass),
     shard.lake_files(regclass) TO shard_admin, shard_reader;
+
+CREATE FUNCTION _shard.lake_empty_trash() RETURNS int
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'shard_lake_empty_trash';
+
+COMMENT ON FUNCTION _shard.lake_empty_trash() IS
+    'removes lake files that no snapshot of this database can need any more (the pipeline does it, too); returns how many entries of _shard.lake_trash are done';
+
+REVOKE ALL ON FUNCTION _shard.lake_empty_trash() FROM PUBLIC;

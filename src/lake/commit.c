@@ -48,6 +48,7 @@ typedef struct Commit
 	int64		now_ms;
 	List	   *manifests;		/* of IcebergManifest *: the new snapshot's */
 	List	   *paths;			/* written, to be removed after a lost race */
+	List	   *trash;			/* paths that nobody needs after this commit */
 	HTAB	   *removed;		/* paths to be removed and not found yet; NULL = none */
 	Totals		added;
 	Totals		deleted;
@@ -56,8 +57,8 @@ typedef struct Commit
 
 /* ---- settings ---- */
 
-static int64
-PropertyInt(const IcebergMetadata *metadata, const char *key, int64 otherwise)
+int64
+LakePropertyInt(const IcebergMetadata *metadata, const char *key, int64 otherwise)
 {
 	const char *text = IcebergProperty(metadata, key);
 	char	   *end;
@@ -346,7 +347,7 @@ SmallOfKind(const Commit *commit, const List *manifests, const IcebergManifest *
 static void
 MergeSmallManifests(Commit *commit)
 {
-	int64		min_count = Max(2, PropertyInt(commit->base, "commit.manifest.min-count-to-merge",
+	int64		min_count = Max(2, LakePropertyInt(commit->base, "commit.manifest.min-count-to-merge",
 											   MERGE_MIN_COUNT));
 	List	   *rest = commit->manifests;
 
@@ -620,6 +621,7 @@ AddSnapshot(Commit *commit)
 	APPEND(commit->next.snapshot_log, commit->next.nsnapshot_log, log);
 	commit->next.current_snapshot_id = snapshot.snapshot_id;
 	commit->next.last_sequence_number = commit->sequence_number;
+	commit->trash = LakeExpireSnapshots(&commit->next, commit->now_ms, commit->manifests);
 }
 
 /* ---- schema ---- */
@@ -666,7 +668,7 @@ LogPreviousFile(Commit *commit)
 {
 	IcebergMetadata *next = &commit->next;
 	IcebergMetadataLog log = {commit->base->last_updated_ms, commit->table->metadata_location};
-	int64		max = PropertyInt(commit->base, "write.metadata.previous-versions-max",
+	int64		max = LakePropertyInt(commit->base, "write.metadata.previous-versions-max",
 								  PREVIOUS_VERSIONS_MAX);
 	bool		remove = PropertyIsTrue(commit->base, "write.metadata.delete-after-commit.enabled") &&
 		LakeOwns(commit->base);
@@ -675,7 +677,7 @@ LogPreviousFile(Commit *commit)
 	while (next->nmetadata_log > Max(max, 1))
 	{
 		if (remove)
-			RegistryTrash(next->metadata_log[0].metadata_file, false);
+			commit->trash = lappend(commit->trash, next->metadata_log[0].metadata_file);
 		next->metadata_log++;
 		next->nmetadata_log--;
 	}
@@ -727,6 +729,7 @@ LakeCommit(LakeTable *table, const LakeChange *change)
 		RemoveWritten(&commit);
 		return NULL;
 	}
+	RegistryTrash(commit.trash, false);
 	LakeCacheMetadata(path, text, len);
 	pfree(text);
 	return LakeOpen(table->namespace, table->name, false);

@@ -27,6 +27,7 @@
 PG_FUNCTION_INFO_V1(shard_lake_snapshots);
 PG_FUNCTION_INFO_V1(shard_lake_manifests);
 PG_FUNCTION_INFO_V1(shard_lake_files);
+PG_FUNCTION_INFO_V1(shard_lake_empty_trash);
 
 /* ---- from a relation to its lake table ---- */
 
@@ -293,4 +294,12 @@ shard_lake_files(PG_FUNCTION_ARGS)
 				EmitFile(result, &files[j]);
 	}
 	return (Datum) 0;
+}
+
+/* ---- removal ---- */
+
+Datum
+shard_lake_empty_trash(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(LakeEmptyTrash());
 }

@@ -37,6 +37,13 @@ extern IcebergBytes LakeParseBound(LakeType type, const char *text, bool upper);
 /* An empty set of paths: key and entry are a char *. */
 extern HTAB *LakePathSet(void);
 
+extern int64 LakePropertyInt(const IcebergMetadata *metadata, const char *key, int64 otherwise);
+
+/* ---- expire.c ---- */
+
+extern int	LakeMarkKeptSnapshots(const IcebergMetadata *metadata, int64 now_ms, bool *keep);
+extern List *LakeExpireSnapshots(IcebergMetadata *metadata, int64 now_ms, const List *current);
+
 /* Who owns the warehouse: this server in this data directory. */
 extern char *LakeOwner(void);
 extern bool LakeOwns(const IcebergMetadata *metadata);

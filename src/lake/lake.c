@@ -8,8 +8,6 @@
  */
 #include "postgres.h"
 
-#include <unistd.h>
-
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "base/settings.h"
@@ -284,7 +282,7 @@ LakeDrop(const char *namespace, const char *name)
 
 	if (location == NULL)
 		return;
-	if (access(LakeLocalPath(location), F_OK) != 0)
+	if (!LakeFileExists(location))
 	{
 		/* its files are gone already: that must not keep it from being dropped */
 		RegistryDelete(namespace, name);
@@ -294,5 +292,5 @@ LakeDrop(const char *namespace, const char *name)
 	RegistryDelete(namespace, name);
 	/* files of a lake that we do not own, such as the one that we are a clone of, stay */
 	if (LakeOwns(table->metadata))
-		RegistryTrash(table->metadata->location, true);
+		RegistryTrash(list_make1(table->metadata->location), true);
 }

@@ -23,6 +23,7 @@
 #include "base/settings.h"
 #include "base/worker.h"
 #include "commands/extension.h"
+#include "lake/lake.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "pipeline/changes.h"
@@ -47,6 +48,7 @@
 
 #define RECORDS_BETWEEN_LOOKS 256
 #define SHORTEST_WAIT_MS 5
+#define TRASH_INTERVAL_MS 10000
 #define LONGEST_WAIT_MS 200
 
 static PipelineEntry *entry = NULL;
@@ -396,6 +398,25 @@ LookAround(void)
 	InvalidateSystemCaches();
 }
 
+/*
+ * Now and then, remove lake files that nobody needs any more.  Costs a
+ * transaction without writes when there are none.
+ */
+static void
+EmptyTrash(void)
+{
+	static TimestampTz last = 0;
+
+	if (!TimestampDifferenceExceeds(last, GetCurrentTimestamp(), TRASH_INTERVAL_MS))
+		return;
+	last = GetCurrentTimestamp();
+	InvalidateSystemCaches();
+	StartTransactionCommand();
+	(void) LakeEmptyTrash();
+	CommitTransactionCommand();
+	InvalidateSystemCaches();
+}
+
 /* ---- main loop ---- */
 
 static bool
@@ -477,6 +498,7 @@ Loop(void)
 			WorkerWait(WaitMs());
 		}
 		LookAround();
+		EmptyTrash();
 		CHECK_FOR_INTERRUPTS();
 	}
 }

@@ -150,7 +150,8 @@ ParseEscape(Parser *parser, Buffer *out)
 	const char *at;
 	char		c = Peek(parser);
 
-	parser->p++;
+	if (c != '\0')
+		parser->p++;
 	if (c == 'u')
 	{
 		ParseUnicodeEscape(parser, out);
@@ -194,36 +195,66 @@ Utf8Length(const unsigned char *p, size_t left)
 	return n;
 }
 
+/*
+ * Pass over characters that stand for themselves.
+ */
+static void
+SkipPlain(Parser *parser)
+{
+	while (parser->p < parser->end && *parser->p != '"' && *parser->p != '\\')
+	{
+		int			n = 1;
+
+		if ((unsigned char) *parser->p < 0x20)
+			Fail(parser, "string without its end");
+		if ((unsigned char) *parser->p >= 0x80)
+			n = Utf8Length((const unsigned char *) parser->p, parser->end - parser->p);
+		if (n == 0)
+			Fail(parser, "not UTF-8");
+		parser->p += n;
+	}
+	if (parser->p >= parser->end)
+		Fail(parser, "string without its end");
+}
+
+static char *
+CopyString(const char *data, size_t len)
+{
+	char	   *copy = mem_alloc(len + 1);
+
+	memcpy(copy, data, len);
+	copy[len] = '\0';
+	return copy;
+}
+
 static char *
 ParseString(Parser *parser)
 {
+	const char *start;
 	Buffer		out;
+	char	   *result;
 
 	Expect(parser, '"', "string expected");
+	start = parser->p;
+	SkipPlain(parser);
+	if (*parser->p == '"')
+		return CopyString(start, parser->p++ - start);
+
 	BufferInit(&out);
 	for (;;)
 	{
-		int			n;
-
-		if (parser->p >= parser->end || (unsigned char) *parser->p < 0x20)
-			Fail(parser, "string without its end");
+		BufferPut(&out, start, parser->p - start);
 		if (*parser->p == '"')
 			break;
-		if (*parser->p == '\\')
-		{
-			parser->p++;
-			ParseEscape(parser, &out);
-			continue;
-		}
-		n = Utf8Length((const unsigned char *) parser->p, parser->end - parser->p);
-		if (n == 0)
-			Fail(parser, "not UTF-8");
-		BufferPut(&out, parser->p, n);
-		parser->p += n;
+		parser->p++;
+		ParseEscape(parser, &out);
+		start = parser->p;
+		SkipPlain(parser);
 	}
 	parser->p++;
-	BufferPut(&out, "", 1);
-	return mem_realloc(out.data, out.len);
+	result = CopyString(out.data, out.len);
+	mem_free(out.data);
+	return result;
 }
 
 /* ---- numbers ---- */

@@ -255,6 +255,25 @@ SetShape(Json *json, const IcebergMetadata *metadata)
 						JsonNewInteger(metadata->default_sort_order_id));
 }
 
+/* Of statistics files that others wrote, keep those whose snapshot is kept. */
+static void
+CutStatistics(Json *json, const char *key, const IcebergMetadata *metadata)
+{
+	const Json *old = JsonGet(json, key);
+	Json	   *kept = JsonNew(JSON_ARRAY);
+
+	if (!JsonIs(old, JSON_ARRAY))
+		return;
+	for (int i = 0; i < JsonSize(old); i++)
+	{
+		Json	   *element = JsonAt(old, i);
+
+		if (IcebergSnapshotById(metadata, JsonIntegerValue(JsonGet(element, "snapshot-id"))) != NULL)
+			JsonAppend(kept, element);
+	}
+	JsonSet(json, key, kept);
+}
+
 static void
 SetSnapshots(Json *json, const IcebergMetadata *metadata)
 {
@@ -269,6 +288,8 @@ SetSnapshots(Json *json, const IcebergMetadata *metadata)
 	SET_ARRAY(json, "snapshots", metadata->snapshots, metadata->nsnapshots, SnapshotJson);
 	JsonSet(json, "snapshot-log", SnapshotLogJson(metadata));
 	JsonSet(json, "metadata-log", MetadataLogJson(metadata));
+	CutStatistics(json, "statistics", metadata);
+	CutStatistics(json, "partition-statistics", metadata);
 }
 
 char *

@@ -79,6 +79,12 @@ LakeCheckAccess(const char *uri)
 				 errhint("Outside the warehouse, only members of pg_read_server_files may read lake files.")));
 }
 
+bool
+LakeFileExists(const char *uri)
+{
+	return LakeStoreOf(uri)->exists(uri);
+}
+
 char *
 LakeReadFile(const char *uri, size_t *len)
 {

@@ -25,6 +25,8 @@ typedef struct LakeStore
 	void		(*sync_directory) (const char *uri);
 	void		(*make_directory) (const char *uri);
 
+	bool		(*exists) (const char *uri);
+
 	/* Gone already is no error; others are a WARNING and false. */
 	bool		(*remove) (const char *uri);
 	bool		(*remove_tree) (const char *uri);
@@ -42,6 +44,7 @@ extern char *LakeLocalPath(const char *uri);
  */
 extern void LakeCheckAccess(const char *uri);
 
+extern bool LakeFileExists(const char *uri);
 extern char *LakeReadFile(const char *uri, size_t *len);
 
 /*

@@ -169,6 +169,12 @@ LocalMakeDirectory(const char *uri)
 }
 
 static bool
+LocalExists(const char *uri)
+{
+	return access(LakeLocalPath(uri), R_OK) == 0;
+}
+
+static bool
 LocalRemove(const char *uri)
 {
 	char	   *path = LakeLocalPath(uri);
@@ -198,6 +204,7 @@ const LakeStore LakeLocalStore = {
 	.write = LocalWrite,
 	.sync_directory = LocalSyncDirectory,
 	.make_directory = LocalMakeDirectory,
+	.exists = LocalExists,
 	.remove = LocalRemove,
 	.remove_tree = LocalRemoveTree,
 };

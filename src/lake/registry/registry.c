@@ -22,6 +22,7 @@
 #include "lake/internal.h"
 #include "lake/registry/registry.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -130,6 +131,7 @@ typedef struct OwnerScope
 	Oid			user;
 	int			security_context;
 	int			guc_level;
+	bool		pushed;			/* a snapshot, since there was none */
 } OwnerScope;
 
 /*
@@ -143,6 +145,9 @@ EnterOwner(OwnerScope *scope, Oid relation)
 	Oid			owner = rel->rd_rel->relowner;
 
 	relation_close(rel, AccessShareLock);
+	scope->pushed = !ActiveSnapshotSet();
+	if (scope->pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	GetUserIdAndSecContext(&scope->user, &scope->security_context);
 	SetUserIdAndSecContext(owner, scope->security_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
@@ -159,6 +164,8 @@ LeaveOwner(OwnerScope *scope)
 	SPI_finish();
 	AtEOXact_GUC(false, scope->guc_level);
 	SetUserIdAndSecContext(scope->user, scope->security_context);
+	if (scope->pushed)
+		PopActiveSnapshot();
 }
 
 /*
@@ -177,7 +184,6 @@ ChangeAsOwner(const char *format, int nargs, const char **args)
 	char		nulls[8];
 	OwnerScope	scope;
 	uint64		processed;
-	bool		pushed = false;
 
 	Assert(nargs <= 8);
 	for (int i = 0; i < nargs; i++)
@@ -186,18 +192,11 @@ ChangeAsOwner(const char *format, int nargs, const char **args)
 		nulls[i] = args[i] == NULL ? 'n' : ' ';
 		values[i] = args[i] == NULL ? (Datum) 0 : CStringGetTextDatum(args[i]);
 	}
-	if (!ActiveSnapshotSet())
-	{
-		PushActiveSnapshot(GetTransactionSnapshot());
-		pushed = true;
-	}
 	EnterOwner(&scope, relation);
 	if (SPI_execute_with_args(sql, nargs, types, values, nulls, false, 0) < 0)
 		elog(ERROR, "SPI failed for: %s", sql);
 	processed = SPI_processed;
 	LeaveOwner(&scope);
-	if (pushed)
-		PopActiveSnapshot();
 	return processed;
 }
 
@@ -243,12 +242,28 @@ RegistryDelete(const char *namespace, const char *name)
 }
 
 void
-RegistryTrash(const char *path, bool tree)
+RegistryTrash(const List *paths, bool trees)
 {
-	const char *args[] = {path, tree ? "true" : "false", LakeOwner()};
+	Oid			types[] = {TEXTARRAYOID, BOOLOID, TEXTOID};
+	Datum		values[3];
+	Datum	   *elements = palloc(sizeof(Datum) * (list_length(paths) + 1));
+	OwnerScope	scope;
+	ListCell   *lc;
 
-	ChangeAsOwner("INSERT INTO _shard.lake_trash (path, is_directory, owner) "
-				  "VALUES ($1, $2::boolean, $3)", 3, args);
+	if (paths == NIL)
+		return;
+	foreach(lc, paths)
+		elements[foreach_current_index(lc)] = CStringGetTextDatum((char *) lfirst(lc));
+	values[0] = PointerGetDatum(construct_array(elements, list_length(paths), TEXTOID, -1, false,
+												TYPALIGN_INT));
+	values[1] = BoolGetDatum(trees);
+	values[2] = CStringGetTextDatum(LakeOwner());
+	EnterOwner(&scope, RegistryTable());
+	if (SPI_execute_with_args("INSERT INTO _shard.lake_trash (path, is_directory, owner) "
+							  "SELECT path, $2, $3 FROM unnest($1) AS path",
+							  3, types, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not insert into _shard.lake_trash");
+	LeaveOwner(&scope);
 }
 
 bool

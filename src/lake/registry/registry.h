@@ -7,6 +7,7 @@
 #define SHARD_LAKE_REGISTRY_H
 
 #include "postgres.h"
+#include "nodes/pg_list.h"
 
 /* The catalog_name under which our tables stand. */
 #define LAKE_CATALOG "lake"
@@ -27,7 +28,7 @@ extern bool RegistryDelete(const char *namespace, const char *name);
 /* The state table of a sharded table; false if it has none. */
 extern bool RegistryRelation(Oid relation, char **namespace, char **name);
 
-/* Queue a file or (tree) a directory for removal once nobody can need it. */
-extern void RegistryTrash(const char *path, bool tree);
+/* Queue files or (trees) directories for removal once nobody can need them. */
+extern void RegistryTrash(const List *paths, bool trees);
 
 #endif							/* SHARD_LAKE_REGISTRY_H */

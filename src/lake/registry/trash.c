@@ -11,12 +11,14 @@
 
 #include "access/table.h"
 #include "access/transam.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lake/internal.h"
 #include "lake/io/io.h"
 #include "lake/registry/registry.h"
 #include "miscadmin.h"
 #include "storage/procarray.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
@@ -25,14 +27,16 @@
 #define BATCH 1000
 
 /* The oldest transaction that some snapshot of this database may not see. */
-static TransactionId
+static FullTransactionId
 Horizon(void)
 {
 	Relation	relation = table_open(RegistryTable(), AccessShareLock);
 	TransactionId horizon = GetOldestNonRemovableTransactionId(relation);
+	FullTransactionId next = ReadNextFullTransactionId();
+	uint32		distance = XidFromFullTransactionId(next) - horizon;
 
 	table_close(relation, AccessShareLock);
-	return horizon;
+	return FullTransactionIdFromU64(U64FromFullTransactionId(next) - distance);
 }
 
 static bool
@@ -46,54 +50,47 @@ RemoveEntry(HeapTuple tuple, TupleDesc desc)
 	return tree ? store->remove_tree(path) : store->remove(path);
 }
 
-static void
-ForgetEntry(HeapTuple tuple, TupleDesc desc)
+/* Remove what the entries name; those that are done, as an array of ids. */
+static ArrayType *
+RemoveEntries(SPITupleTable *entries, uint64 n, int *ndone)
 {
-	Oid			type = INT8OID;
-	bool		isnull;
-	Datum		id = SPI_getbinval(tuple, desc, 1, &isnull);
+	Datum	   *ids = palloc(sizeof(Datum) * (n + 1));
+	TupleDesc	desc = entries->tupdesc;
 
-	if (SPI_execute_with_args("DELETE FROM _shard.lake_trash WHERE id = $1", 1, &type, &id,
-							  NULL, false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not delete from _shard.lake_trash");
+	*ndone = 0;
+	for (uint64 i = 0; i < n; i++)
+	{
+		HeapTuple	tuple = entries->vals[i];
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (RemoveEntry(tuple, desc))
+			ids[(*ndone)++] = SPI_getbinval(tuple, desc, 1, &isnull);
+	}
+	return construct_array(ids, *ndone, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 }
 
 int
 LakeEmptyTrash(void)
 {
-	TransactionId horizon = Horizon();
-	FullTransactionId next = ReadNextFullTransactionId();
-	Oid			type = TEXTOID;
-	Datum		owner = CStringGetTextDatum(LakeOwner());
-	SPITupleTable *entries;
-	uint64		n;
-	int			done = 0;
+	Oid			types[] = {TEXTOID, XID8OID};
+	Datum		values[] = {CStringGetTextDatum(LakeOwner()), FullTransactionIdGetDatum(Horizon())};
+	Oid			array_type = INT8ARRAYOID;
+	Datum		ids;
+	int			done;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args("SELECT id, path, is_directory, xid FROM _shard.lake_trash "
-							  "WHERE owner = $1 ORDER BY id FOR UPDATE SKIP LOCKED",
-							  1, &type, &owner, NULL, false, BATCH) != SPI_OK_SELECT)
+	if (SPI_execute_with_args("SELECT id, path, is_directory FROM _shard.lake_trash "
+							  "WHERE owner = $1 AND xid < $2 ORDER BY id FOR UPDATE SKIP LOCKED",
+							  2, types, values, NULL, false, BATCH) != SPI_OK_SELECT)
 		elog(ERROR, "could not read _shard.lake_trash");
-	entries = SPI_tuptable;
-	n = SPI_processed;
-	for (uint64 i = 0; i < n; i++)
-	{
-		bool		isnull;
-		FullTransactionId xid = DatumGetFullTransactionId(SPI_getbinval(entries->vals[i],
-																		entries->tupdesc, 4, &isnull));
-
-		CHECK_FOR_INTERRUPTS();
-		/* an xid from beyond two billion ago cannot be compared, but is old for sure */
-		if (U64FromFullTransactionId(next) - U64FromFullTransactionId(xid) < 0x70000000 &&
-			!TransactionIdPrecedes(XidFromFullTransactionId(xid), horizon))
-			continue;
-		if (!RemoveEntry(entries->vals[i], entries->tupdesc))
-			continue;
-		ForgetEntry(entries->vals[i], entries->tupdesc);
-		done++;
-	}
+	ids = PointerGetDatum(RemoveEntries(SPI_tuptable, SPI_processed, &done));
+	if (done > 0 &&
+		SPI_execute_with_args("DELETE FROM _shard.lake_trash WHERE id = ANY ($1)",
+							  1, &array_type, &ids, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not delete from _shard.lake_trash");
 	SPI_finish();
 	PopActiveSnapshot();
 	return done;
