@@ -175,7 +175,7 @@ CREATE FUNCTION shard.add_shard(router text, shard_name text DEFAULT NULL, serve
 COMMENT ON FUNCTION shard.add_shard(text, text, text, boolean, text[], int, interval, boolean, timestamptz) IS
     'plan, validate and execute one more shard, in a background worker; returns the migration''s id';
 
-CREATE FUNCTION shard.wait_migration(migration_id bigint, timeout interval DEFAULT NULL,
+CREATE FUNCTION shard.wait_migration(id bigint, timeout interval DEFAULT NULL,
         OUT success boolean, OUT events_replayed bigint, OUT entities_moved bigint, OUT buffered_writes bigint,
         OUT duration_ms bigint, OUT rolled_back boolean, OUT error text)
     LANGUAGE c VOLATILE
@@ -183,18 +183,18 @@ CREATE FUNCTION shard.wait_migration(migration_id bigint, timeout interval DEFAU
 COMMENT ON FUNCTION shard.wait_migration(bigint, interval) IS
     'wait until a migration has ended or the timeout has passed, and tell how it went';
 
-CREATE FUNCTION shard.cancel_migration(migration_id bigint) RETURNS void
+CREATE FUNCTION shard.cancel_migration(id bigint) RETURNS void
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'shard_cancel_migration';
 COMMENT ON FUNCTION shard.cancel_migration(bigint) IS
     'end a migration: what was moved goes back if it was started with rollback_on_failure, else it stays where it is and resume_migration goes on';
 
-CREATE FUNCTION shard.pause_migration(migration_id bigint) RETURNS void
+CREATE FUNCTION shard.pause_migration(id bigint) RETURNS void
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'shard_pause_migration';
 COMMENT ON FUNCTION shard.pause_migration(bigint) IS 'stop a migration at the end of its batch until resume_migration';
 
-CREATE FUNCTION shard.resume_migration(migration_id bigint) RETURNS void
+CREATE FUNCTION shard.resume_migration(id bigint) RETURNS void
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'shard_resume_migration';
 COMMENT ON FUNCTION shard.resume_migration(bigint) IS 'go on with a migration that is paused, failed or cancelled half-way';
