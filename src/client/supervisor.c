@@ -19,7 +19,7 @@
 #include "base/shmem.h"
 #include "base/worker.h"
 #include "client/supervisor.h"
-#include "common/file_perm.h"
+#include "common/file_utils.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -28,7 +28,6 @@
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/procsignal.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -345,8 +344,6 @@ shard_engine_supervisor(Datum arg)
 			if (engine.pid != 0)
 				SendLimits(&engine);
 		}
-		if (ProcSignalBarrierPending)
-			ProcessProcSignalBarrier();
 		if (engine.pid != 0 && !ReadLog(&engine))
 		{
 			CollectEngine(&engine);
