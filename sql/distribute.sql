@@ -206,7 +206,7 @@ SELECT count(*) FROM ((TABLE dt.rows_after EXCEPT ALL TABLE "Dt Sales"."Orders")
 SELECT count(*) AS fired FROM dt.notes;
 SELECT relkind FROM pg_class WHERE oid = '"Dt Sales"."Orders"'::regclass;
 SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'dt_shard%' OR nspname LIKE '\_shard\_%';
-SELECT * FROM shard.tables;
+SELECT relation FROM shard.tables;
 
 -- Twice there and back, now as its owner, who may not create schemas.
 GRANT shard_admin TO dt_owner;

@@ -131,7 +131,7 @@ DROP SCHEMA dr_shard_1 CASCADE;
 SELECT relkind FROM pg_class WHERE oid = 'dr.t'::regclass;
 SELECT * FROM dr.t ORDER BY id;
 SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'dr\_shard%' OR nspname LIKE '\_shard\_%';
-SELECT * FROM shard.tables;
+SELECT relation FROM shard.tables;
 
 -- Once is enough.
 SELECT shard.distribute_table('dr.t', 'dr', lake => false);

@@ -60,12 +60,3 @@ CREATE EVENT TRIGGER shard_ddl_end ON ddl_command_end WHEN TAG IN ('ALTER TABLE'
 ALTER EVENT TRIGGER shard_ddl_end ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER shard_sql_drop IS 'shard: follows drops of sharded tables';
 COMMENT ON EVENT TRIGGER shard_ddl_end IS 'shard: follows changes of sharded tables';
-
-CREATE VIEW shard.tables AS
-SELECT t.relation, t.router, t.partition_key, t.lake,
-       (SELECT pg_catalog.count(*) FROM _shard.shard s WHERE s.router = t.router)::int AS shards,
-       t.distributed_at
-FROM _shard.sharded_table t;
-COMMENT ON VIEW shard.tables IS 'the distributed tables, with their routers and partition keys';
-REVOKE ALL ON shard.tables FROM PUBLIC;
-GRANT SELECT ON shard.tables TO shard_reader, shard_admin;
