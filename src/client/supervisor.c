@@ -315,7 +315,10 @@ StopEngine(int code, Datum arg)
 	EngineProcess *engine = (EngineProcess *) DatumGetPointer(arg);
 
 	if (engine->pid != 0)
+	{
 		kill(engine->pid, SIGKILL);
+		(void) waitpid(engine->pid, NULL, 0);
+	}
 	unlink(ENGINE_SOCKET);
 }
 
