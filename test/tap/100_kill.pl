@@ -17,11 +17,12 @@ shard_table($node, 'things', rows => 2000);
 sub start_writer
 {
 	my ($from) = @_;
-	my %run = (out => '', err => '', in => '');
+	my %run = (out => '', err => '');
+	my $script = '';
 	for my $i (1 .. 400)
 	{
 		my $id = $from + $i;
-		$run{in} .= qq{
+		$script .= qq{
 			BEGIN;
 			INSERT INTO things VALUES ('key-' || $id % 50, $id, repeat('x', $i), $i);
 			UPDATE things SET n = n + 1, v = v || '+' WHERE k = 'key-' || $i % 50 AND id < 2000;
@@ -29,9 +30,13 @@ sub start_writer
 			COMMIT;
 		};
 	}
+
+	# From a file: what IPC::Run feeds it, it feeds only while it is pumped.
+	my $file = $node->basedir . "/writer-$from.sql";
+	append_to_file($file, $script);
 	$run{handle} = IPC::Run::start(
-		[ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', '-' ],
-		'<', \$run{in}, '>', \$run{out}, '2>', \$run{err});
+		[ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', $file ],
+		'>', \$run{out}, '2>', \$run{err});
 	$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM things WHERE id > $from")
 	  or die 'the writer does not write';
 	return \%run;
