@@ -154,9 +154,10 @@ ArrayRule(DeparseContext *cx, ScalarArrayOpExpr *expr)
 	Expr	   *left = linitial(expr->args);
 	Expr	   *array = lsecond(expr->args);
 	AttrNumber	attnum = ColumnOf(cx, left);
+	LakeOp		op;
 
 	if (attnum == 0 || !expr->useOr || !IsRuntimeConstant(array) ||
-		!IsDefaultEquality(expr->opno, exprType((Node *) left)) ||
+		!OperatorMeaning(expr->opno, exprType((Node *) left), &op) || op != LAKE_EQ ||
 		!BoundsAnswer(&cx->source->columns[attnum - 1], LAKE_IN, expr->inputcollid))
 		return NIL;
 	return Rule(attnum, LAKE_IN, DeparseParam(cx, array));

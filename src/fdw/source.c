@@ -236,8 +236,25 @@ RaiseMissingColumn(LakeSource *source, SourceColumn *column)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", source->schema->fields[i].name);
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
-			 errmsg("column \"%s\" does not exist in \"%s\"", column->name, source->title),
-			 errhint("Its columns are: %s.", names.data)));
+			 errmsg("column \"%s\" of foreign table \"%s\" does not exist in the lake",
+					column->name, get_rel_name(source->relid)),
+			 errhint("The columns there are: %s.", names.data)));
+}
+
+static void pg_attribute_noreturn()
+RaiseMismatch(LakeSource *source, SourceColumn *column)
+{
+	char		name[64];
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+			 errmsg("column \"%s\" of foreign table \"%s\" cannot have type %s",
+					column->name, get_rel_name(source->relid),
+					format_type_with_typemod(column->typid, column->typmod)),
+			 errdetail("Its type in the lake is %s.",
+					   column->stored.kind == 0 ? column->stored_name
+					   : LakeTypeIcebergName(column->stored, name, sizeof(name))),
+			 column->stored.kind == 0 ? 0 : errhint("Declare it as %s.", PgTypeForLakeType(column->stored))));
 }
 
 SourceColumn *
@@ -251,14 +268,7 @@ SourceColumnOf(LakeSource *source, AttrNumber attnum)
 	if (column->state == COLUMN_MISSING)
 		RaiseMissingColumn(source, column);
 	if (column->state == COLUMN_MISMATCH)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-				 errmsg("column \"%s\" of foreign table \"%s\" cannot have type %s",
-						column->name, get_rel_name(source->relid),
-						format_type_with_typemod(column->typid, column->typmod)),
-				 errdetail("Its type in \"%s\" is %s.", source->title, column->stored_name),
-				 column->stored.kind != 0
-				 ? errhint("Declare it as %s.", PgTypeForLakeType(column->stored)) : 0));
+		RaiseMismatch(source, column);
 	return column;
 }
 
