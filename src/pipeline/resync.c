@@ -350,6 +350,10 @@ Sorted(const Resync *resync, char *query)
 	return sql.data;
 }
 
+/*
+ * Their _lsn is just before the position that the pipeline has reached: behind
+ * all changes written so far, before all that are still to be decoded.
+ */
 static char *
 EventsQuery(const Resync *resync)
 {
@@ -361,7 +365,7 @@ EventsQuery(const Resync *resync)
 					resync->position->generation, resync->table->relation,
 					(uint64) resync->snapshot_lsn, EVENT_ID,
 					CHANGE_CREATED, CHANGE_UPDATED, EVENT_VERB, EVENT_TS,
-					(uint64) resync->snapshot_lsn, EVENT_LSN, EVENT_SEQ, EVENT_SHARD, EVENT_KEY,
+					(uint64) resync->position->lsn - 1, EVENT_LSN, EVENT_SEQ, EVENT_SHARD, EVENT_KEY,
 					EVENT_OLD_KEY, CastColumns(resync, resync->events_schema, EVENT_COLUMNS));
 }
 
