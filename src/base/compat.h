@@ -15,11 +15,17 @@
 #include "varatt.h"
 #endif
 
-/* Which file a relation has at the moment. */
+/* Which file a relation has at the moment; files as the WAL names them. */
 #if PG_VERSION_NUM >= 160000
 #define RelationGetFileNumber(rel)	((rel)->rd_locator.relNumber)
+#define CompatFileLocator RelFileLocator
+#define FileLocatorNumber(file) ((file).relNumber)
+#define FileLocatorDatabase(file) ((file).dbOid)
 #else
 #define RelationGetFileNumber(rel)	((rel)->rd_node.relNode)
+#define CompatFileLocator RelFileNode
+#define FileLocatorNumber(file) ((file).relNode)
+#define FileLocatorDatabase(file) ((file).dbNode)
 #endif
 
 /* The process of a virtual transaction, or NULL; needs storage/procarray.h. */

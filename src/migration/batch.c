@@ -21,6 +21,7 @@
 
 #include "access/table.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "base/points.h"
 #include "base/settings.h"
 #include "base/worker.h"
@@ -30,6 +31,7 @@
 #include "migration/match.h"
 #include "migration/progress.h"
 #include "migration/sql.h"
+#include "migration/wal.h"
 #include "miscadmin.h"
 #include "table/table.h"
 #include "utils/memutils.h"
@@ -48,11 +50,14 @@
 #define FEW_CHANGES 200
 #define MAX_CATCH_UPS 5
 
+/* Reading so much WAL takes as long as looking at the LSN of one page. */
+#define WAL_BYTES_PER_PAGE 512
+
 /* Aim of the time under the lock, and the limits of a batch's size. */
 #define LOCK_AIM 25				/* ms */
 #define MIN_ROWS 1000
 #define MAX_ROWS 1000000
-#define FIRST_ROWS 20000
+#define FIRST_ROWS 5000
 
 typedef struct Batch
 {
@@ -271,17 +276,72 @@ TellAll(Batch *batch)
 	ListCell   *lc;
 
 	foreach(lc, batch->run->sources)
-		if (IsOfBatch(batch, lfirst(lc)))
-			SourceForEach(lfirst(lc), batch->report->low, batch->report->high,
-						  MatchSourceChange, batch->match);
+	{
+		if (!IsOfBatch(batch, lfirst(lc)))
+			continue;
+		SourceFocus(lfirst(lc), batch->report->low, batch->report->high);
+		SourceForEach(lfirst(lc), MatchSourceChange, batch->match);
+	}
 }
 
+/*
+ * Under the lock: find the pages that were written since the last look in the
+ * WAL, if that is the shorter way.  False if it is not.
+ *
+ * Our own last record is that of a lock, written when the lock was had: all
+ * that others did to the leaves stands before it.
+ */
+static bool
+LookIntoWal(Batch *batch)
+{
+	List	   *sources = NIL;
+	XLogRecPtr	from = XactLastRecEnd,
+				to = XactLastRecEnd;
+	int64		total_blocks = 0;
+	WalPages   *pages;
+	ListCell   *lc;
+	int			i = 0;
+
+	if (!XLogStandbyInfoActive() || XLogRecPtrIsInvalid(to))
+		return false;
+	pages = palloc0(sizeof(WalPages) * Max(list_length(batch->run->sources), 1));
+	foreach(lc, batch->run->sources)
+	{
+		BlockNumber nblocks;
+		XLogRecPtr	lsn;
+
+		if (!IsOfBatch(batch, lfirst(lc)))
+			continue;
+		if (!SourceLastRefresh(lfirst(lc), &pages[list_length(sources)].filenumber, &nblocks, &lsn))
+			return false;
+		from = Min(from, lsn);
+		total_blocks += nblocks;
+		sources = lappend(sources, lfirst(lc));
+	}
+	if (to - from > total_blocks * WAL_BYTES_PER_PAGE)
+		return false;
+	XLogFlush(to);
+	if (!WalPagesRead(from, to, pages, list_length(sources)))
+		return false;
+	foreach(lc, sources)
+	{
+		SourceRefreshPages(lfirst(lc), batch->moves, batch->report->low, batch->report->high,
+						   MatchSourceChange, batch->match, pages[i].blocks, pages[i].nblocks, to);
+		i++;
+	}
+	return true;
+}
+
+/*
+ * Apply what has changed since the last look.
+ */
 static int64
-CatchUp(Batch *batch)
+CatchUp(Batch *batch, bool locked)
 {
 	int64		changes;
 
-	LookAtSources(batch, MatchSourceChange);
+	if (!locked || !LookIntoWal(batch))
+		LookAtSources(batch, MatchSourceChange);
 	changes = MatchApply(batch->match);
 	MatchRelease(batch->match);
 	CommandCounterIncrement();
@@ -293,7 +353,7 @@ CatchUpMeanwhile(void *arg)
 {
 	Batch	   *batch = arg;
 
-	batch->report->from_source += CatchUp(batch);
+	batch->report->from_source += CatchUp(batch, false);
 }
 
 /* ---- the phases ---- */
@@ -325,11 +385,14 @@ Replay(Batch *batch)
 
 	for (int i = 0; i < MAX_CATCH_UPS; i++)
 	{
-		changes = CatchUp(batch);
+		changes = CatchUp(batch, false);
 		report->from_source += changes;
 		if (changes < FEW_CHANGES)
 			break;
 	}
+
+	/* what the commit need not wait for with the locks held */
+	XLogFlush(XactLastRecEnd);
 	SHARD_POINT("migration-after-catch-up");
 }
 
@@ -369,9 +432,9 @@ DeleteMoved(Batch *batch)
 			continue;
 		deletion.rel = table_open(SourceLeaf(source), RowExclusiveLock);
 		deletion.writer = RowWriterBegin(deletion.rel);
-		SourceForEach(source, batch->report->low, batch->report->high, DeleteRow, &deletion);
+		SourceForEach(source, DeleteRow, &deletion);
 		RowWriterEnd(deletion.writer);
-		SourceForget(source, batch->report->low, batch->report->high);
+		SourceForget(source);
 		table_close(deletion.rel, NoLock);
 	}
 	if (deletion.rows != MatchSourceRows(batch->match))
@@ -419,7 +482,7 @@ CutOver(Batch *batch)
 	ProgressPhase("cutover");
 	report->locked = GetCurrentTimestamp();
 	SHARD_POINT("migration-locked");
-	report->under_lock = CatchUp(batch);
+	report->under_lock = CatchUp(batch, true);
 	report->checksum = MatchVerify(batch->match);
 	report->rows = MatchSourceRows(batch->match);
 	SHARD_POINT("migration-before-delete");
@@ -440,10 +503,10 @@ AdaptSize(Run *run, const BatchReport *report)
 	double		factor = LOCK_AIM / Max(ms, 1.0);
 
 	factor = Max(0.5, Min(2.0, factor));
-	if (report->rows * 2 >= run->rows_limit || factor < 1)
-		run->rows_limit = Max(MIN_ROWS, Min(MAX_ROWS, run->rows_limit * factor));
-	if (report->keys >= run->keys_limit || factor < 1)
-		run->keys_limit = Max(1, Min(MAX_ROWS, run->keys_limit * factor));
+	if (factor < 1 || report->rows * 2 >= run->rows_limit)
+		run->rows_limit = Max(MIN_ROWS, Min(MAX_ROWS, Min(report->rows, run->rows_limit) * factor));
+	if (factor > 1 && report->keys >= run->keys_limit)
+		run->keys_limit = Min(MAX_ROWS, run->keys_limit * factor);
 }
 
 static KeyMoves *

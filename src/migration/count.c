@@ -221,7 +221,7 @@ SumRows(void *arg, const KeyCount *count)
 }
 
 void
-CountTable(KeyCounts *counts, const Router *router, Oid parent_oid, double *row_bytes)
+CountTable(KeyCounts *counts, const Router *router, Oid parent_oid, bool use_lake)
 {
 	KeyCounts  *own = KeyCountsCreate();
 	int			nshards = router->nshards;
@@ -235,7 +235,7 @@ CountTable(KeyCounts *counts, const Router *router, Oid parent_oid, double *row_
 	for (int i = 0; i < nshards; i++)
 		shards[i] = router->shards[i].index;
 	parent = table_open(parent_oid, AccessShareLock);
-	from_lake = CountInLake(own, parent);
+	from_lake = use_lake && CountInLake(own, parent);
 	for (int i = 0; i < nshards; i++)
 	{
 		Oid			leaf = CatalogLeaf(parent_oid, shards[i]);
@@ -248,6 +248,6 @@ CountTable(KeyCounts *counts, const Router *router, Oid parent_oid, double *row_
 	}
 	table_close(parent, NoLock);
 	KeyCountsVisit(own, SumRows, &rows);
-	*row_bytes = spread.row_bytes = rows > 0 ? bytes / rows : 0;
+	spread.row_bytes = rows > 0 ? bytes / rows : 0;
 	KeyCountsVisit(own, AddWithBytes, &spread);
 }

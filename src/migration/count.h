@@ -32,9 +32,9 @@ extern void KeyCountsVisit(KeyCounts *counts, KeyCountVisit visit, void *arg);
 extern void KeyCountsMerge(KeyCounts *counts, KeyCounts *from);
 
 /*
- * Count the keys of one table: in its lake table if it has one that can be
- * read, else in its shards.  row_bytes is what a row takes on average.
+ * Count the keys of one table: in its lake, if that is wanted and can be read,
+ * else in its shards.
  */
-extern void CountTable(KeyCounts *counts, const Router *router, Oid parent, double *row_bytes);
+extern void CountTable(KeyCounts *counts, const Router *router, Oid parent, bool use_lake);
 
 #endif							/* SHARD_MIGRATION_COUNT_H */

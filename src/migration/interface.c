@@ -360,6 +360,8 @@ shard_pause_migration(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("migration " INT64_FORMAT " is not running: %s", id, job->state)));
 	Request(id, "pause");
+	if (strcmp(job->state, "pending") == 0)
+		LaunchAtCommit(id, GetCurrentTimestamp());
 	ProgressWake(id);
 	PG_RETURN_VOID();
 }

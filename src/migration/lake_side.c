@@ -4,10 +4,12 @@
  *
  * Both run in a subtransaction of their own: an engine that is down or a lake
  * that lacks a column costs time, never the plan or the batch.  What is read
- * here need not be up to date, since the source has the last word on each row.
+ * here need not be up to date, since the source has the last word on each row;
+ * but a lake that was flushed for us is seen, by a snapshot of now.
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/partition.h"
 #include "client/engine.h"
 #include "client/values.h"
@@ -17,12 +19,12 @@
 #include "migration/lake_side.h"
 #include "migration/progress.h"
 #include "migration/rows.h"
-#include "access/table.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/partcache.h"
+#include "utils/snapmgr.h"
 
 /* With more keys than that in a batch the lake is no shorter way. */
 #define MAX_KEYS 100000
@@ -119,7 +121,9 @@ CountInLake(KeyCounts *counts, Relation parent)
 
 	if (!IsInLake(parent))
 		return false;
+	PushActiveSnapshot(GetLatestSnapshot());
 	error = RunGuarded(CountGuarded, &counting);
+	PopActiveSnapshot();
 	if (error != NULL)
 	{
 		ereport(DEBUG1, (errmsg_internal("keys are not counted in the lake: %s", error)));
@@ -294,7 +298,9 @@ FillFromLake(Match *match, KeyMoves *moves, const MigrationJob *job, const Batch
 		filling.row_context = AllocSetContextCreate(CurrentMemoryContext, "shard migration row",
 													ALLOCSET_DEFAULT_SIZES);
 		MatchMark(match);
+		PushActiveSnapshot(GetLatestSnapshot());
 		error = RunGuarded(FillGuarded, &filling);
+		PopActiveSnapshot();
 		MemoryContextDelete(filling.row_context);
 	}
 	table_close(filling.parent, NoLock);

@@ -324,15 +324,20 @@ Flush(void *arg)
 }
 
 /*
- * Bring the lake up to date, so that planning there sees every key.
+ * Bring the lake up to date, so that planning there sees every key; false if
+ * it cannot be.
  */
-static void
+static bool
 FlushBeforePlanning(const char *router)
 {
-	char	   *error = HasLake(router) ? RunGuarded(Flush, NULL) : NULL;
+	char	   *error;
 
+	if (!HasLake(router))
+		return false;
+	error = RunGuarded(Flush, NULL);
 	if (error != NULL)
-		ereport(DEBUG1, (errmsg_internal("planning without a flush: %s", error)));
+		ereport(DEBUG1, (errmsg_internal("keys are counted in the shards: %s", error)));
+	return error == NULL;
 }
 
 int64
@@ -344,6 +349,7 @@ PlanAddShard(const char *router_name, const char *shard_name, const char *server
 	int			index,
 			   *next;
 	int			nnext;
+	bool		use_lake;
 	ListCell   *lc;
 
 	CheckServer(server);
@@ -352,7 +358,7 @@ PlanAddShard(const char *router_name, const char *shard_name, const char *server
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("adding a shard to a router of strategy \"range\" is not supported yet")));
 	CheckNotMigrating(router);
-	FlushBeforePlanning(router_name);
+	use_lake = FlushBeforePlanning(router_name);
 
 	router = CatalogRouter(router_name, false);
 	index = FreeShardIndex(router);
@@ -365,11 +371,7 @@ PlanAddShard(const char *router_name, const char *shard_name, const char *server
 							   next, nnext);
 	if (rebalance)
 		foreach(lc, CatalogRouterParents(router_name))
-		{
-			double		row_bytes;
-
-			CountTable(counts, CatalogRouter(router_name, false), lfirst_oid(lc), &row_bytes);
-		}
+			CountTable(counts, CatalogRouter(router_name, false), lfirst_oid(lc), use_lake);
 	KeyCountsVisit(counts, PlanKey, planning);
 	WriteMovements(planning);
 	StoreSums(planning, 100);

@@ -15,6 +15,8 @@
  * - So the rows of a page that is neither stamped nor unsettled are the same
  *   for the next snapshot, and after each pass the whole is consistent.
  * - Under ACCESS EXCLUSIVE no writer is in progress: the last pass is final.
+ *   Then, instead of looking at the LSN of every page, the caller can give the
+ *   pages that the WAL says were written since (wal.c).
  *
  * A relation without WAL (unlogged) has no LSNs: each pass reads all of it.
  *
@@ -73,14 +75,22 @@ struct Source
 				high;			/* window, both included */
 	bool		complete;		/* read in full once, for this window */
 	Oid			filenode;
+	bool		has_wal;
 	BlockNumber nblocks;		/* at the last pass */
 	XLogRecPtr	lsn;			/* before the last pass */
+	uint64		focus_low,
+				focus_high;
+	BlockNumber *focus;			/* pages with rows in focus, unsorted, maybe twice */
+	int64		nfocus;
+	int64		nfocus_allocated;
 };
 
 /* One pass over a leaf. */
 typedef struct Pass
 {
+	MemoryContext context;
 	Source	   *source;
+	Relation	parent;
 	Relation	rel;
 	TupleDesc	parent_desc;
 	RowMap	   *map;
@@ -146,6 +156,34 @@ SourceRows(const Source *source)
 }
 
 static void
+FocusOn(Source *source, BlockNumber block)
+{
+	if (source->nfocus == source->nfocus_allocated)
+	{
+		source->nfocus_allocated = Max(256, source->nfocus_allocated * 2);
+		source->focus = source->focus == NULL ?
+			MemoryContextAllocHuge(source->context, sizeof(BlockNumber) * source->nfocus_allocated) :
+			repalloc_huge(source->focus, sizeof(BlockNumber) * source->nfocus_allocated);
+	}
+	source->focus[source->nfocus++] = block;
+}
+
+static inline bool
+IsInFocus(const Source *source, const SourceRow *row)
+{
+	return row->position >= source->focus_low && row->position <= source->focus_high;
+}
+
+static bool
+PageIsInFocus(const Source *source, const SourcePage *page)
+{
+	for (int i = 0; i < page->nrows; i++)
+		if (IsInFocus(source, &page->rows[i]))
+			return true;
+	return false;
+}
+
+static void
 Clear(Source *source)
 {
 	pages_iterator it;
@@ -158,6 +196,7 @@ Clear(Source *source)
 	pages_reset(source->pages);
 	source->nrows = 0;
 	source->nblocks = 0;
+	source->nfocus = 0;
 	source->complete = false;
 }
 
@@ -293,6 +332,8 @@ ReplacePage(Pass *pass, BlockNumber block, int nrows, bool unsettled)
 		memcpy(page->rows, pass->rows, sizeof(SourceRow) * nrows);
 	}
 	source->nrows += nrows;
+	if (PageIsInFocus(source, page))
+		FocusOn(source, block);
 	Tell(pass, page, 1);
 }
 
@@ -345,6 +386,40 @@ IsNews(const Source *source, BlockNumber block, XLogRecPtr lsn)
 	return lsn > (page != NULL && page->lsn != 0 ? Max(page->lsn, source->lsn) : source->lsn);
 }
 
+static Buffer
+LockedPage(Pass *pass, BlockNumber block)
+{
+	Buffer		buffer = ReadBufferExtended(pass->rel, MAIN_FORKNUM, block, RBM_NORMAL,
+											pass->strategy);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	return buffer;
+}
+
+/*
+ * Read the given pages again, and those that were unsettled.
+ */
+static void
+ReadGivenPages(Pass *pass, const BlockNumber *blocks, int nblocks)
+{
+	Source	   *source = pass->source;
+	BlockNumber *unsettled = palloc(sizeof(BlockNumber) * Max(source->pages->members, 1));
+	int			nunsettled = 0;
+	pages_iterator it;
+	SourcePage *page;
+
+	source->nblocks = RelationGetNumberOfBlocks(pass->rel);
+	pages_start_iterate(source->pages, &it);
+	while ((page = pages_iterate(source->pages, &it)) != NULL)
+		if (page->unsettled)
+			unsettled[nunsettled++] = page->block;
+	for (int i = 0; i < nunsettled; i++)
+		ReadPage(pass, LockedPage(pass, unsettled[i]), unsettled[i]);
+	for (int i = 0; i < nblocks; i++)
+		if (blocks[i] < source->nblocks)
+			ReadPage(pass, LockedPage(pass, blocks[i]), blocks[i]);
+}
+
 static int64
 ReadPages(Pass *pass)
 {
@@ -355,10 +430,8 @@ ReadPages(Pass *pass)
 
 	for (BlockNumber block = 0; block < nblocks; block++)
 	{
-		Buffer		buffer = ReadBufferExtended(pass->rel, MAIN_FORKNUM, block, RBM_NORMAL,
-												pass->strategy);
+		Buffer		buffer = LockedPage(pass, block);
 
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		if (all || IsNews(source, block, PageGetLSN(BufferGetPage(buffer))))
 		{
 			ReadPage(pass, buffer, block);
@@ -383,37 +456,61 @@ CheckLeaf(Relation rel)
 						RelationGetRelationName(rel))));
 }
 
+/*
+ * Open the leaf and set up a pass over it, in a context of its own.
+ */
+static Pass *
+BeginPass(Source *source, KeyMoves *moves)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "shard migration pass",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Pass	   *pass = palloc0(sizeof(Pass));
+	int			natts;
+
+	pass->context = context;
+	pass->source = source;
+	pass->moves = moves;
+	pass->rel = table_open(source->leaf, AccessShareLock);
+	pass->parent = table_open(source->parent, AccessShareLock);
+	CheckLeaf(pass->rel);
+	pass->parent_desc = RelationGetDescr(pass->parent);
+	pass->map = RowMapCreate(pass->parent_desc, RelationGetDescr(pass->rel));
+	pass->reader = KeyReaderCreate(pass->parent, pass->rel);
+	pass->strategy = GetAccessStrategy(BAS_BULKREAD);
+	pass->page_context = AllocSetContextCreate(context, "shard migration page",
+											   ALLOCSET_DEFAULT_SIZES);
+	initStringInfo(&pass->scratch);
+	natts = pass->parent_desc->natts;
+	pass->values = palloc(sizeof(Datum) * Max(natts, 1));
+	pass->nulls = palloc(sizeof(bool) * Max(natts, 1));
+	MemoryContextSwitchTo(old);
+	return pass;
+}
+
+static void
+EndPass(Pass *pass)
+{
+	KeyReaderFree(pass->reader);
+	FreeAccessStrategy(pass->strategy);
+	table_close(pass->parent, NoLock);
+	table_close(pass->rel, NoLock);
+	MemoryContextDelete(pass->context);
+}
+
 int64
 SourceRefresh(Source *source, KeyMoves *moves, uint64 low, uint64 high,
 			  SourceChange change, void *arg)
 {
-	Relation	rel = table_open(source->leaf, AccessShareLock);
-	Relation	parent = table_open(source->parent, AccessShareLock);
-	MemoryContext pass_context = AllocSetContextCreate(CurrentMemoryContext, "shard migration pass",
-													   ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(pass_context);
-	Pass	   *pass = palloc0(sizeof(Pass));
+	Pass	   *pass = BeginPass(source, moves);
 	XLogRecPtr	lsn;
 	int64		read;
-	int			natts = RelationGetDescr(parent)->natts;
 
-	CheckLeaf(rel);
-	if (source->filenode != RelationGetFileNumber(rel) || RelationGetNumberOfBlocks(rel) < source->nblocks)
+	if (source->filenode != RelationGetFileNumber(pass->rel) ||
+		RelationGetNumberOfBlocks(pass->rel) < source->nblocks)
 		Clear(source);
-	source->filenode = RelationGetFileNumber(rel);
-
-	pass->source = source;
-	pass->rel = rel;
-	pass->parent_desc = RelationGetDescr(parent);
-	pass->map = RowMapCreate(RelationGetDescr(parent), RelationGetDescr(rel));
-	pass->reader = KeyReaderCreate(parent, rel);
-	pass->moves = moves;
-	pass->strategy = GetAccessStrategy(BAS_BULKREAD);
-	pass->page_context = AllocSetContextCreate(pass_context, "shard migration page",
-											   ALLOCSET_DEFAULT_SIZES);
-	initStringInfo(&pass->scratch);
-	pass->values = palloc(sizeof(Datum) * natts);
-	pass->nulls = palloc(sizeof(bool) * natts);
+	source->filenode = RelationGetFileNumber(pass->rel);
+	source->has_wal = RelationNeedsWAL(pass->rel);
 	pass->low = low;
 	pass->high = high;
 	pass->change = change;
@@ -425,67 +522,102 @@ SourceRefresh(Source *source, KeyMoves *moves, uint64 low, uint64 high,
 	UnregisterSnapshot(pass->snapshot);
 	source->lsn = lsn;
 	source->complete = true;
-
-	KeyReaderFree(pass->reader);
-	FreeAccessStrategy(pass->strategy);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(pass_context);
-	table_close(parent, NoLock);
-	table_close(rel, NoLock);
+	EndPass(pass);
 	return read;
 }
 
-static int
-ComparePages(const void *a, const void *b)
+bool
+SourceLastRefresh(const Source *source, Oid *filenumber, BlockNumber *nblocks, XLogRecPtr *lsn)
 {
-	BlockNumber x = (*(SourcePage *const *) a)->block;
-	BlockNumber y = (*(SourcePage *const *) b)->block;
+	*filenumber = source->filenode;
+	*nblocks = source->nblocks;
+	*lsn = source->lsn;
+	return source->complete && source->has_wal;
+}
+
+void
+SourceRefreshPages(Source *source, KeyMoves *moves, uint64 low, uint64 high,
+				   SourceChange change, void *arg,
+				   const BlockNumber *blocks, int nblocks, XLogRecPtr lsn)
+{
+	Pass	   *pass = BeginPass(source, moves);
+
+	pass->low = low;
+	pass->high = high;
+	pass->change = change;
+	pass->arg = arg;
+	pass->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ReadGivenPages(pass, blocks, nblocks);
+	UnregisterSnapshot(pass->snapshot);
+	source->lsn = lsn;
+	EndPass(pass);
+}
+
+static int
+CompareBlocks(const void *a, const void *b)
+{
+	BlockNumber x = *(const BlockNumber *) a;
+	BlockNumber y = *(const BlockNumber *) b;
 
 	return x < y ? -1 : x > y;
 }
 
-/*
- * The pages known, sorted; palloc'd.
- */
-static SourcePage **
-SortedPages(Source *source, int *n)
+void
+SourceFocus(Source *source, uint64 low, uint64 high)
 {
-	SourcePage **sorted = MemoryContextAllocHuge(CurrentMemoryContext,
-												 sizeof(SourcePage *) * Max(source->pages->members, 1));
 	pages_iterator it;
 	SourcePage *page;
 
-	*n = 0;
+	source->focus_low = low;
+	source->focus_high = high;
+	source->nfocus = 0;
 	pages_start_iterate(source->pages, &it);
 	while ((page = pages_iterate(source->pages, &it)) != NULL)
-		sorted[(*n)++] = page;
-	qsort(sorted, *n, sizeof(SourcePage *), ComparePages);
-	return sorted;
-}
-
-void
-SourceForEach(Source *source, uint64 low, uint64 high, SourceChange change, void *arg)
-{
-	int			n;
-	SourcePage **sorted = SortedPages(source, &n);
-
-	for (int i = 0; i < n; i++)
-		for (int j = 0; j < sorted[i]->nrows; j++)
-			if (sorted[i]->rows[j].position >= low && sorted[i]->rows[j].position <= high)
-				change(arg, source, sorted[i]->block, &sorted[i]->rows[j], 1);
-	pfree(sorted);
+		if (PageIsInFocus(source, page))
+			FocusOn(source, page->block);
 }
 
 /*
- * Drop the rows of an interval from a page; true if there were any.
+ * Put the pages in focus in order, each once.
+ */
+static void
+SortFocus(Source *source)
+{
+	int64		kept = 0;
+
+	if (source->nfocus == 0)
+		return;
+	qsort(source->focus, source->nfocus, sizeof(BlockNumber), CompareBlocks);
+	for (int64 i = 1; i < source->nfocus; i++)
+		if (source->focus[i] != source->focus[kept])
+			source->focus[++kept] = source->focus[i];
+	source->nfocus = kept + 1;
+}
+
+void
+SourceForEach(Source *source, SourceChange change, void *arg)
+{
+	SortFocus(source);
+	for (int64 i = 0; i < source->nfocus; i++)
+	{
+		SourcePage *page = pages_lookup(source->pages, source->focus[i]);
+
+		for (int j = 0; page != NULL && j < page->nrows; j++)
+			if (IsInFocus(source, &page->rows[j]))
+				change(arg, source, page->block, &page->rows[j], 1);
+	}
+}
+
+/*
+ * Drop the rows in focus from a page; true if there were any.
  */
 static bool
-DropRows(Source *source, SourcePage *page, uint64 low, uint64 high)
+DropRows(Source *source, SourcePage *page)
 {
 	int			kept = 0;
 
 	for (int i = 0; i < page->nrows; i++)
-		if (page->rows[i].position < low || page->rows[i].position > high)
+		if (!IsInFocus(source, &page->rows[i]))
 			page->rows[kept++] = page->rows[i];
 	if (kept == page->nrows)
 		return false;
@@ -495,22 +627,22 @@ DropRows(Source *source, SourcePage *page, uint64 low, uint64 high)
 }
 
 void
-SourceForget(Source *source, uint64 low, uint64 high)
+SourceForget(Source *source)
 {
 	Relation	rel = table_open(source->leaf, NoLock);
-	int			n;
-	SourcePage **sorted = SortedPages(source, &n);
 
-	for (int i = 0; i < n; i++)
+	SortFocus(source);
+	for (int64 i = 0; i < source->nfocus; i++)
 	{
+		SourcePage *page = pages_lookup(source->pages, source->focus[i]);
 		Buffer		buffer;
 
-		if (!DropRows(source, sorted[i], low, high))
+		if (page == NULL || !DropRows(source, page))
 			continue;
-		buffer = ReadBuffer(rel, sorted[i]->block);
-		sorted[i]->lsn = PageGetLSN(BufferGetPage(buffer));
+		buffer = ReadBuffer(rel, page->block);
+		page->lsn = PageGetLSN(BufferGetPage(buffer));
 		ReleaseBuffer(buffer);
 	}
-	pfree(sorted);
+	source->nfocus = 0;
 	table_close(rel, NoLock);
 }

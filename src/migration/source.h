@@ -12,6 +12,7 @@
 #define SHARD_MIGRATION_SOURCE_H
 
 #include "postgres.h"
+#include "access/xlogdefs.h"
 #include "migration/keys.h"
 #include "storage/block.h"
 #include "storage/itemptr.h"
@@ -48,15 +49,32 @@ extern void SourceSetWindow(Source *source, uint64 low, uint64 high);
 extern int64 SourceRefresh(Source *source, KeyMoves *moves, uint64 low, uint64 high,
 						   SourceChange change, void *arg);
 
-/* All rows with low <= position <= high, in the order of their pages. */
-extern void SourceForEach(Source *source, uint64 low, uint64 high,
-						  SourceChange change, void *arg);
+/*
+ * The same, given the pages that may have changed since the last refresh, up
+ * to an LSN: under a lock that lets nobody write.
+ */
+extern void SourceRefreshPages(Source *source, KeyMoves *moves, uint64 low, uint64 high,
+							   SourceChange change, void *arg,
+							   const BlockNumber *blocks, int nblocks, XLogRecPtr lsn);
+
+/* For that: its file, its size, and the LSN of the last refresh; false if it must be read in full. */
+extern bool SourceLastRefresh(const Source *source, Oid *filenumber, BlockNumber *nblocks,
+							  XLogRecPtr *lsn);
 
 /*
- * The rows with low <= position <= high were deleted by us, under the lock:
- * forget them, and do not read their pages again for that.
+ * Find the pages that have rows with low <= position <= high; from then on
+ * SourceForEach() and SourceForget() for them cost no more than these pages.
  */
-extern void SourceForget(Source *source, uint64 low, uint64 high);
+extern void SourceFocus(Source *source, uint64 low, uint64 high);
+
+/* All rows in focus, in the order of their pages. */
+extern void SourceForEach(Source *source, SourceChange change, void *arg);
+
+/*
+ * The rows in focus were deleted by us, under the lock: forget them, and do not
+ * read their pages again for that.
+ */
+extern void SourceForget(Source *source);
 
 /* Seed of RowHash for rows of a table that go to a shard. */
 extern uint64 SourceSeed(Oid parent, int owner);

@@ -43,7 +43,6 @@ typedef enum StepResult
 {
 	STEP_NEXT,					/* commit; there is more to do */
 	STEP_BLOCKED,				/* roll back; locks were not to be had */
-	STEP_WAIT,					/* commit; look again in a second */
 	STEP_END					/* commit, and end the worker */
 } StepResult;
 
@@ -261,7 +260,7 @@ OnRequest(const MigrationJob *job)
 		JobEnd(job->id, "paused", true, false, job->error);
 		return STEP_END;
 	}
-	if (job->rollback_on_failure)
+	if (job->rollback_on_failure && strcmp(job->phase, "initializing") != 0)
 	{
 		JobLog(job->id, job->phase, "cancelled: what was moved goes back");
 		JobTurnBack(job->id, NULL);
@@ -302,23 +301,22 @@ Step(int64 id)
 	MigrationJob *job = JobRead(id);
 	const Router *router;
 
-	if (job == NULL || !job->unfinished)
+	if (job == NULL || !job->unfinished ||
+		(strcmp(job->state, "pending") != 0 && strcmp(job->state, "running") != 0))
 		return STEP_END;
-	if (job->start_at > GetCurrentTimestamp())
-	{
-		ProgressWaiting("its start time", 0);
-		return job->requested ? OnRequest(job) : STEP_WAIT;
-	}
+	if (job->requested && job->direction > 0 && strcmp(job->phase, "flushing") != 0)
+		return OnRequest(job);
 	if (strcmp(job->state, "pending") == 0)
 	{
+		if (job->direction > 0 && job->start_at > GetCurrentTimestamp())
+		{
+			ProgressExpect(id, job->start_at);
+			return STEP_END;
+		}
 		JobStarted(id);
 		JobLog(id, job->phase, "started");
 		return STEP_NEXT;
 	}
-	if (strcmp(job->state, "running") != 0)
-		return STEP_END;
-	if (job->requested && job->direction > 0 && strcmp(job->phase, "flushing") != 0)
-		return OnRequest(job);
 	if (job->direction > 0 && job->deadline != 0 && job->deadline < GetCurrentTimestamp() &&
 		strcmp(job->phase, "flushing") != 0)
 		return TimedOut(job);
@@ -451,8 +449,6 @@ ShardMigrationMain(Datum arg)
 		MemoryContextSwitchTo(TopMemoryContext);
 		CHECK_FOR_INTERRUPTS();
 		result = GuardedStep(target.id, TopMemoryContext);
-		if (result == STEP_WAIT)
-			WorkerWait(1000);
 	} while (result != STEP_END);
 	ProgressOver();
 	proc_exit(0);

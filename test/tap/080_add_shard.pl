@@ -137,6 +137,32 @@ for my $strategy ('consistent-hash', 'hash')
 	check_rows("$strategy, once more");
 	is_lake_equal($node, 'accounts', "$strategy, once more");
 
+	# Changes that come after the copy are applied under the lock.
+	$node->append_conf('postgresql.conf', q{shard.point = 'migration-before-lock:wait'});
+	$node->reload();
+	$id = sql(q{SELECT shard.add_shard('app')});
+	$node->poll_query_until('postgres', qq{
+		SELECT count(*) = 1 FROM shard.migration_progress p JOIN pg_stat_activity a USING (pid)
+		WHERE migration_id = $id AND events_done > 0 AND wait_event = 'Extension'})
+	  or die 'the migration does not reach the lock';
+	for my $table ('accounts', 'oracle')
+	{
+		sql(qq{UPDATE $table SET n = -n, v = v || ' changed' WHERE id % 7 = 0;
+			DELETE FROM $table WHERE id % 11 = 0;
+			INSERT INTO $table SELECT 'key-' || i % 250, 50000 + i, 'late', i FROM generate_series(1, 500) i});
+	}
+	my $notified = $node->background_psql('postgres', on_error_stop => 1);
+	$notified->query_safe('LISTEN shard_migration');
+	$node->append_conf('postgresql.conf', q{shard.point = ''});
+	$node->reload();
+	is(sql("SELECT success, buffered_writes > 0 FROM shard.wait_migration($id)"), 't|t',
+		"$strategy: late changes are applied at the cut-over");
+	like($notified->query_safe('SELECT 1'), qr/"migration": $id, "router": "app", "state": "complete"/,
+		"$strategy: listeners are told of the end");
+	$notified->quit();
+	check_rows("$strategy, late changes");
+	is_lake_equal($node, 'accounts', "$strategy, late changes");
+
 	# Somebody's open transaction holds a lock that the migration needs.
 	my $holder = $node->background_psql('postgres', on_error_stop => 1);
 	$holder->query_safe('BEGIN; SELECT count(*) FROM accounts');
