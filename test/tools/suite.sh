@@ -43,9 +43,11 @@ run_tap() {
     sed -nE "s|^(not ok\|ok)( [0-9]+)?( - )?|\1 - $name: |p" "$log"
     if ! tap_complete "$log" "$status"; then
         fail "$name: exit status $status, or its plan was not met"
-        tail -n 60 "$log" | comment
+        grep -vE '^ok' "$log" | tail -n 60 | comment
+        return 1
     elif grep -q '^not ok' "$log"; then
         grep -vE '^ok' "$log" | comment 100
+        return 1
     fi
 }
 
@@ -75,5 +77,13 @@ run_perl_test() {
     run_tap "$name" "$server" run "$SHARD_STAGE" env -C "$dir" \
         TESTDIR="$dir" PG_REGRESS="$pgxs_test/regress/pg_regress" PG_TEST_PORT_DIR="$dir/ports" \
         PERL5LIB="$dir/lib:$pgxs_test/perl" SHARD_DEPS="$SHARD_DEPS" TMPDIR=/tmp \
-        perl "$dir/$file"
+        perl "$dir/$file" && return
+    # What PostgreSQL's modules say goes to a log of their own.
+    echo "# the end of $name's log:"
+    tail -n 25 "$dir/tmp_check/log/regress_log_$(basename "$file" .pl)" | cut -c1-600 | comment
+    for log in "$dir/tmp_check/log/$(basename "$file" .pl)"_*.log; do
+        [ -f "$log" ] || continue
+        echo "# errors in $(basename "$log"):"
+        grep -aE 'PANIC|FATAL|ERROR|WARNING|TRAP|terminated by signal' "$log" | tail -n 25 | cut -c1-400 | comment
+    done
 }

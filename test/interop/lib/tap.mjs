@@ -27,8 +27,8 @@ export function done () {
 
 // Run SQL in the test's database; the rows of the last statement, as arrays of text.
 export function sql (text) {
-  const out = execFileSync('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-F', '\x1f', '-R', '\x1e', '-c', text],
-    { encoding: 'utf8', maxBuffer: 1 << 30 })
+  const out = execFileSync('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-F', '\x1f', '-R', '\x1e', '-f', '-'],
+    { input: text, encoding: 'utf8', maxBuffer: 1 << 30 })
   return out.replace(/\n$/, '').split('\x1e').filter(r => r !== '').map(r => r.split('\x1f'))
 }
 
