@@ -1,0 +1,146 @@
+# The pipeline worker fails, or the whole server is killed, at each step of its
+# work while clients write.  Nothing may be lost or doubled: live table, state
+# and the replay of the events agree afterwards.
+
+use strict;
+use warnings;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use ShardTest;
+use Test::More;
+
+my $node = shard_node('points', 'shard.flush_interval' => '50ms', restart_after_crash => 'on');
+my $points = $node->data_dir . '/points.conf';
+append_to_file($points, '');
+$node->append_conf('postgresql.conf', "include 'points.conf'");
+$node->reload();
+shard_table($node, 'things', rows => 300);
+is_lake_equal($node, 'things', 'before');
+
+my $replayed = q{
+	SELECT e.k, e.id, e.v, e.n FROM (
+		SELECT DISTINCT ON (k, id) * FROM (
+			SELECT k, id, v, n, _verb <> 'deleted' AS put, _lsn, _seq FROM lake.things_events
+			UNION ALL
+			SELECT _old_key, id, NULL, NULL, false, _lsn, _seq FROM lake.things_events
+			WHERE _old_key IS NOT NULL) o
+		ORDER BY k, id, _lsn DESC, _seq DESC, put DESC) e
+	WHERE put};
+
+sub set_point
+{
+	my ($setting) = @_;
+	open(my $out, '>', $points) or die "$points: $!";
+	print $out "shard.point = '$setting'\n";
+	close($out);
+	$node->reload();
+	return;
+}
+
+# A client that writes until its script ends or its connection does.
+sub start_writer
+{
+	my ($from) = @_;
+	my $file = $node->basedir . "/writer-$from.sql";
+	my $script = '';
+	for my $i (1 .. 60)
+	{
+		my $id = $from + $i;
+		$script .= qq{
+			BEGIN;
+			INSERT INTO things VALUES ('key-' || $id % 30, $id, repeat('x', $i), $i);
+			UPDATE things SET n = n + 1 WHERE k = 'key-' || $i % 30;
+			UPDATE things SET k = 'moved-' || $i % 5 WHERE id = $from + $i - 3;
+			DELETE FROM things WHERE id = $from + $i - 7;
+			COMMIT;
+			SELECT pg_sleep(0.005);
+		};
+	}
+	append_to_file($file, $script);
+	my $out = '';
+	my $handle = IPC::Run::start(
+		[ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', $file ],
+		'>', \$out, '2>&1');
+	return $handle;
+}
+
+sub check
+{
+	my ($name) = @_;
+	is_lake_equal($node, 'things', $name);
+	is($node->safe_psql('postgres', qq{SELECT count(*) FROM (
+			(($replayed) EXCEPT ALL SELECT k, id, v, n FROM things) UNION ALL
+			(SELECT k, id, v, n FROM things EXCEPT ALL ($replayed))) d}),
+		'0', "$name: the events lead to the same rows");
+	is($node->safe_psql('postgres', 'SELECT count(*) - count(DISTINCT _event_id) FROM lake.things_events'),
+		'0', "$name: no event is there twice");
+	return;
+}
+
+my @steps = qw(
+  pipeline-after-decode
+  pipeline-before-file
+  pipeline-after-file
+  pipeline-before-delete-file
+  pipeline-after-delete-file
+  pipeline-before-commit
+  pipeline-after-commit
+  pipeline-before-confirm
+  pipeline-after-confirm
+);
+
+my $from = 10_000;
+
+# An error ends the worker; the launcher starts it again.
+for my $step (@steps)
+{
+	my $retries = $node->safe_psql('postgres', 'SELECT retries FROM shard.pipeline_status');
+	set_point("$step:error");
+	my $writer = start_writer($from);
+	$node->poll_query_until('postgres',
+		"SELECT retries > $retries AND last_error ~ '$step' FROM shard.pipeline_status")
+	  or die "$step: no error";
+	$writer->finish();
+	set_point('');
+	check("error at $step");
+	$from += 1000;
+}
+like($node->safe_psql('postgres', 'SELECT last_error FROM shard.pipeline_status'),
+	qr/error requested at point/, 'the status keeps the last error');
+
+# A worker that is killed takes the server through crash recovery.
+for my $step (@steps)
+{
+	my $log = -s $node->logfile;
+	set_point("$step:kill");
+	my $writer = start_writer($from);
+	$node->wait_for_log(qr/terminated by signal 9/, $log);
+	set_point('');
+	$writer->finish();
+	$node->poll_query_until('postgres', 'SELECT true') or die "$step: no recovery";
+	check("killed at $step");
+	$from += 1000;
+}
+
+# Making the slot, and comparing tables with their heap.
+for my $step (qw(pipeline-before-slot-kept pipeline-after-slot-kept pipeline-resync-before-commit))
+{
+	my $log = -s $node->logfile;
+	$node->safe_psql('postgres', q{UPDATE _shard.pipeline SET timeline = timeline + 1});
+	set_point("$step:kill");
+	my $writer = start_writer($from);
+	$node->safe_psql('postgres',
+		q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'shard pipeline'});
+	$node->wait_for_log(qr/terminated by signal 9/, $log);
+	set_point('');
+	$writer->finish();
+	$node->poll_query_until('postgres', 'SELECT true') or die "$step: no recovery";
+	check("killed at $step");
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_replication_slots'), '1', "$step: there is one slot");
+	$from += 1000;
+}
+ok($node->safe_psql('postgres', q{SELECT count(*) > 0 FROM lake.things_events WHERE _event_id LIKE 'resync-%'}) eq 't',
+	'differences are marked');
+$node->stop();
+done_testing();
