@@ -121,6 +121,11 @@ FETCH c;
 SELECT shard.distribute_table('dr.t', 'dr', lake => false);
 ROLLBACK;
 
+-- A router whose keys are being migrated.
+UPDATE _shard.router SET next_members = members, frontier = 0 WHERE name = 'dr';
+SELECT shard.distribute_table('dr.t', 'dr', lake => false);
+UPDATE _shard.router SET next_members = NULL, frontier = NULL WHERE name = 'dr';
+
 -- A name that is taken in a shard.
 CREATE SCHEMA dr_shard_1;
 CREATE TABLE dr_shard_1.t (x int);
@@ -138,6 +143,13 @@ SELECT shard.distribute_table('dr.t', 'dr', lake => false);
 SELECT shard.distribute_table('dr.t', 'dr', lake => false);
 SELECT shard.distribute_table('dr_shard_0.t', 'dr', lake => false);
 SELECT shard.drop_router('dr');
+
+-- A publication has to be told.
+CREATE PUBLICATION dr_pub FOR TABLE dr.t;
+SELECT shard.undistribute_table('dr.t');
+SELECT shard.distribute_table('dr.t', 'dr', lake => false);
+SELECT prrelid::regclass FROM pg_publication_rel;
+DROP PUBLICATION dr_pub;
 
 -- Putting it together again has its conditions, too.
 SELECT shard.undistribute_table('dr.referenced');

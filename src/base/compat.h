@@ -79,6 +79,13 @@
 #define CompatCreateWaitEventSet(nevents) CreateWaitEventSet(TopMemoryContext, (nevents))
 #endif
 
+/* The index of a table's primary key, if it is checked at once. */
+#if PG_VERSION_NUM >= 180000
+#define PrimaryKeyIndex(rel) RelationGetPrimaryKeyIndex((rel), false)
+#else
+#define PrimaryKeyIndex(rel) RelationGetPrimaryKeyIndex(rel)
+#endif
+
 /* Does a role own a relation?  Needs utils/acl.h and catalog/pg_class.h. */
 #if PG_VERSION_NUM >= 160000
 #define RelationOwnedBy(relid, role) object_ownercheck(RelationRelationId, (relid), (role))

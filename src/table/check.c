@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "base/compat.h"
+#include "base/compat.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
@@ -381,4 +382,21 @@ CheckLeavesPlain(Oid parent)
 						get_rel_name(parent)),
 				 errdetail("These belong to one leaf only: %s.", JoinLines(extras)),
 				 errhint("Drop them, or create them on the table itself.")));
+}
+
+/*
+ * A publication that does not publish by the root would send subscribers the
+ * changes of tables that they do not have: the leaves.
+ */
+void
+WarnOfPublications(Oid relid)
+{
+	List	   *names = DdlTexts("SELECT pubname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid "
+								 "WHERE r.prrelid = $1 AND NOT p.pubviaroot ORDER BY 1", relid, 0);
+
+	if (names != NIL)
+		ereport(WARNING,
+				(errmsg("publication \"%s\" will publish the changes of \"%s\" under the names of its shards",
+						(char *) linitial(names), get_rel_name(relid)),
+				 errhint("Set publish_via_partition_root of the publication to true.")));
 }

@@ -353,6 +353,7 @@ Distribute(Oid relid, Oid user, const char *router, ArrayType *given_key, bool l
 		CheckIdentity(rel);
 	CheckDependents(relid, "distribute");
 	CheckRoom(rel, router);
+	WarnOfPublications(relid);
 	clause = PartitionClause(rel, key, router);
 	table_close(rel, NoLock);
 

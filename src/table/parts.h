@@ -67,6 +67,7 @@ extern void CheckIdentity(Relation rel);
 extern void CheckKept(Oid relid, AttrNumber key);
 extern void CheckDependents(Oid relid, const char *action);
 extern void CheckLeavesPlain(Oid parent);
+extern void WarnOfPublications(Oid relid);
 extern const char *KeyClass(Oid type);
 
 /* ---- leaf.c: schemas and leaves of shards ---- */

@@ -24,6 +24,7 @@
 #include "access/heapam.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "base/compat.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
