@@ -49,6 +49,7 @@
 /* The cut-over begins when a look at the source brings fewer changes. */
 #define FEW_CHANGES 200
 #define MAX_CATCH_UPS 5
+#define CATCH_UP_EVERY 500		/* ms, while waiting for the locks */
 
 /* Reading so much WAL takes as long as looking at the LSN of one page. */
 #define WAL_BYTES_PER_PAGE 512
@@ -69,6 +70,7 @@ typedef struct Batch
 	KeyMoves   *moves;
 	Match	   *match;
 	BatchReport *report;
+	TimestampTz caught_up;		/* when the source was looked at last */
 } Batch;
 
 void
@@ -348,12 +350,19 @@ CatchUp(Batch *batch, bool locked)
 	return changes;
 }
 
+/*
+ * Between two attempts at the locks, now and then: what is not done yet has to
+ * be done under the lock.
+ */
 static void
 CatchUpMeanwhile(void *arg)
 {
 	Batch	   *batch = arg;
 
+	if (!TimestampDifferenceExceeds(batch->caught_up, GetCurrentTimestamp(), CATCH_UP_EVERY))
+		return;
 	batch->report->from_source += CatchUp(batch, false);
+	batch->caught_up = GetCurrentTimestamp();
 }
 
 /* ---- the phases ---- */
@@ -390,6 +399,7 @@ Replay(Batch *batch)
 		if (changes < FEW_CHANGES)
 			break;
 	}
+	batch->caught_up = GetCurrentTimestamp();
 
 	/* what the commit need not wait for with the locks held */
 	XLogFlush(XactLastRecEnd);
