@@ -103,7 +103,8 @@ static FunctionRule function_rules[] = {
 	{F_NUMERIC_INT8, "CAST(%1 AS DECIMAL(19,0))", NEED_DECIMAL_RESULT},
 	{F_INT4_BOOL, "CAST(%1 AS INTEGER)", 0},
 	{F_BOOL_INT4, "CAST(%1 AS BOOLEAN)", 0},
-	{F_DATE_TIMESTAMP, "CAST(%1 AS DATE)", 0},
+	{F_DATE_TIMESTAMP, "(CASE WHEN isinf(%1) THEN CASE WHEN %1 > make_timestamp(0) THEN DATE 'infinity' "
+		"ELSE DATE '-infinity' END ELSE CAST(%1 AS DATE) END)", 0},
 
 	{F_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", 0},
 	{F_CHAR_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", 0},
@@ -147,15 +148,22 @@ static const FieldRule extract_rules[] = {
 	{"minute", false, 2, "minute(%2)"},
 };
 
+/*
+ * Infinite timestamps apart: DuckDB rewrites comparisons of a truncated timestamp,
+ * and of one cast to date, as ranges, which is wrong for infinity.
+ */
+#define TRUNC_RULE(field) \
+	{field, true, 0, "(CASE WHEN isinf(%2) THEN %2 ELSE date_trunc('" field "', %2) END)"}
+
 static const FieldRule trunc_rules[] = {
-	{"year", true, 0, "date_trunc('year', %2)"},
-	{"quarter", true, 0, "date_trunc('quarter', %2)"},
-	{"month", true, 0, "date_trunc('month', %2)"},
-	{"week", true, 0, "date_trunc('week', %2)"},
-	{"day", true, 0, "date_trunc('day', %2)"},
-	{"hour", true, 0, "date_trunc('hour', %2)"},
-	{"minute", true, 0, "date_trunc('minute', %2)"},
-	{"second", true, 0, "date_trunc('second', %2)"},
+	TRUNC_RULE("year"),
+	TRUNC_RULE("quarter"),
+	TRUNC_RULE("month"),
+	TRUNC_RULE("week"),
+	TRUNC_RULE("day"),
+	TRUNC_RULE("hour"),
+	TRUNC_RULE("minute"),
+	TRUNC_RULE("second"),
 };
 
 #define MINIMUM(function, byte_order) {function, AGGREGATE_PLAIN, "min(%a)", NULL, byte_order}
