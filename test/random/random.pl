@@ -159,7 +159,7 @@ sub finish_session
 {
 	my ($run) = @_;
 	$run->{handle}->finish();
-	my @bad = grep { !/ (?:40001|40P01|25P02): / } grep { /ERROR:|FATAL:|PANIC:/ } split /\n/, $run->{err};
+	my @bad = grep { !/ (?:40001|40P01|25P02|3B001): / } grep { /ERROR:|FATAL:|PANIC:/ } split /\n/, $run->{err};
 	return @bad;
 }
 
