@@ -102,6 +102,12 @@ RequestMemoryBegin(void)
 }
 
 void
+RequestMemoryPause(void)
+{
+	in_request = false;
+}
+
+void
 RequestMemoryEnd(void)
 {
 	while (request.next != NULL)

@@ -34,8 +34,12 @@ extern void FailWithText(const char *text) __attribute__((noreturn));
 /* Raise what was caught once more. */
 extern void FailAgain(void) __attribute__((noreturn));
 
-/* Between these, mem_alloc() belongs to the request. */
+/*
+ * Between these, mem_alloc() belongs to the request.  A pause ends with the
+ * next begin, and what the request has stays its own.
+ */
 extern void RequestMemoryBegin(void);
+extern void RequestMemoryPause(void);
 extern void RequestMemoryEnd(void);
 
 /* A line for the server's log; level is LOG, WARNING or ERROR. */

@@ -446,7 +446,8 @@ FreeBuffer(FrameBuffer *buf)
 }
 
 /*
- * Both buffers outlive requests, so they get their first memory outside one.
+ * Both buffers outlive requests, so they get their first memory outside one;
+ * between two chunks of an append its request is still open.
  */
 static void
 ServeRequests(Session *session)
@@ -459,6 +460,7 @@ ServeRequests(Session *session)
 		fail_target = &target;
 		if (setjmp(target) != 0)
 			return;				/* no memory for the frame */
+		RequestMemoryPause();
 		TrimBuffer(&session->in);
 		TrimBuffer(&session->out);
 		FrameBufferReserve(&session->in, SEND_AT_BYTES);
