@@ -41,7 +41,7 @@ typedef struct Commit
 	IcebergMetadata next;		/* shallow copy of base, then changed */
 	const IcebergSchema *schema;	/* current after this commit */
 	char	   *directory;
-	char	   *uuid;
+	char	   *unique;			/* in the names of its files */
 	int			nwritten;		/* manifests so far, for their names */
 	int64		snapshot_id;
 	int64		sequence_number;
@@ -212,7 +212,7 @@ WriteManifest(Commit *commit, IcebergFile *const *files, int n, int spec_id, int
 				 errmsg("lake table has no partition spec %d", spec_id)));
 	data = IcebergWriteManifest((const IcebergFile *const *) files, n, &commit->next,
 								commit->schema, spec, content, &len);
-	manifest->path = psprintf("%s/%s-m%d.avro", commit->directory, commit->uuid, commit->nwritten++);
+	manifest->path = psprintf("%s/%s-m%d.avro", commit->directory, commit->unique, commit->nwritten++);
 	manifest->length = (int64) len;
 	manifest->spec_id = spec_id;
 	manifest->content = content;
@@ -558,8 +558,8 @@ WriteManifestList(Commit *commit, int64 parent_id)
 {
 	int			n = list_length(commit->manifests);
 	IcebergManifest *manifests = palloc(sizeof(IcebergManifest) * (n + 1));
-	char	   *path = psprintf("%s/snap-" INT64_FORMAT "-1-%s.avro", commit->directory,
-								commit->snapshot_id, commit->uuid);
+	char	   *path = psprintf("%s/snap-" INT64_FORMAT ".avro", commit->directory,
+								commit->snapshot_id);
 	char	   *data;
 	size_t		len;
 	ListCell   *lc;
@@ -705,7 +705,7 @@ LakeCommit(LakeTable *table, const LakeChange *change)
 	commit.next = *table->metadata;
 	commit.schema = IcebergCurrentSchema(commit.base);
 	commit.directory = LakeMetadataDirectory(commit.base);
-	commit.uuid = LakeUuid();
+	commit.unique = LakeUniqueName(20);
 	commit.snapshot_id = NewSnapshotId(commit.base);
 	commit.sequence_number = commit.base->last_sequence_number + 1;
 	commit.now_ms = Max(LakeNowMs(), commit.base->last_updated_ms);
@@ -720,8 +720,8 @@ LakeCommit(LakeTable *table, const LakeChange *change)
 	LogPreviousFile(&commit);
 
 	text = IcebergWriteMetadata(&commit.next, &len);
-	path = psprintf("%s/%05d-%s.metadata.json", commit.directory, MetadataVersion(table) + 1,
-					commit.uuid);
+	path = psprintf("%s/%05d-%.12s.metadata.json", commit.directory, MetadataVersion(table) + 1,
+					commit.unique);
 	WriteCommitFile(&commit, path, text, len);
 	LakeSyncDirectory(commit.directory);
 	if (!RegistrySwap(table->namespace, table->name, table->metadata_location, path))

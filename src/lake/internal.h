@@ -20,6 +20,7 @@ extern const IcebergFile *LakeCachedManifest(const IcebergMetadata *metadata,
 
 extern int64 LakeNowMs(void);
 extern char *LakeUuid(void);
+extern char *LakeUniqueName(int digits);
 extern char *LakeMetadataDirectory(const IcebergMetadata *metadata);
 
 /* ---- prune.c ---- */
@@ -44,8 +45,7 @@ extern int64 LakePropertyInt(const IcebergMetadata *metadata, const char *key, i
 extern int	LakeMarkKeptSnapshots(const IcebergMetadata *metadata, int64 now_ms, bool *keep);
 extern List *LakeExpireSnapshots(IcebergMetadata *metadata, int64 now_ms, const List *current);
 
-/* Who owns the warehouse: this server in this data directory. */
+/* Who owns a lake table: this database of this server in this data directory. */
 extern char *LakeOwner(void);
-extern bool LakeOwns(const IcebergMetadata *metadata);
 
 #endif							/* SHARD_LAKE_INTERNAL_H */

@@ -15,11 +15,15 @@
 #include "lake/io/io.h"
 #include "lake/registry/registry.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
+
+/* How much of a table's name its directory has. */
+#define NAME_IN_PATH 14
 
 char *
 LakeWarehouse(void)
@@ -39,7 +43,8 @@ LakeWarehouse(void)
 char *
 LakeOwner(void)
 {
-	return psprintf(UINT64_FORMAT ":%s", GetSystemIdentifier(), DataDir);
+	/* A copied database of the same server is another owner. */
+	return psprintf(UINT64_FORMAT ":%u:%s", GetSystemIdentifier(), MyDatabaseId, DataDir);
 }
 
 bool
@@ -56,6 +61,24 @@ LakeNowMs(void)
 	int64		epoch = (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000;
 
 	return GetCurrentTimestamp() / 1000 + epoch;
+}
+
+/*
+ * Random hexadecimal digits, at most 32, for the name of a file.
+ */
+char *
+LakeUniqueName(int digits)
+{
+	unsigned char b[16];
+	char		hex[33];
+
+	if (!pg_strong_random(b, sizeof(b)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	for (int i = 0; i < (int) sizeof(b); i++)
+		snprintf(hex + 2 * i, 3, "%02x", b[i]);
+	return pnstrdup(hex, digits);
 }
 
 char *
@@ -114,7 +137,7 @@ AppendPathComponent(StringInfo path, const char *name)
 {
 	int			start = path->len;
 
-	for (const char *p = name; *p != '\0' && path->len - start < 150; p++)
+	for (const char *p = name; *p != '\0' && path->len - start < NAME_IN_PATH; p++)
 	{
 		unsigned char c = (unsigned char) *p;
 
@@ -125,16 +148,19 @@ AppendPathComponent(StringInfo path, const char *name)
 	}
 }
 
+/*
+ * Short, as are the names of the files in it: below the data directory, a path
+ * of 100 bytes or more makes base backups fail, for tar's sake.
+ */
 static char *
-DefaultLocation(const char *namespace, const char *name, const char *uuid)
+DefaultLocation(const char *name, const char *uuid)
 {
 	StringInfoData path;
+	int			len = pg_mbcliplen(name, strlen(name), NAME_IN_PATH);
 
 	initStringInfo(&path);
 	appendStringInfo(&path, "%s/%u/", LakeWarehouse(), MyDatabaseId);
-	AppendPathComponent(&path, namespace);
-	appendStringInfoChar(&path, '/');
-	AppendPathComponent(&path, name);
+	AppendPathComponent(&path, pnstrdup(name, len));
 	appendStringInfo(&path, "-%.8s", uuid);
 	return path.data;
 }
@@ -157,7 +183,7 @@ LakeNewDataFile(const LakeTable *table, const char *suffix)
 	directory = path != NULL ? pstrdup(path) : psprintf("%s/data", table->metadata->location);
 	directory = LakeLocalPath(directory);
 	LakeMakeDirectory(directory);
-	file = psprintf("%s/%s%s", directory, LakeUuid(), suffix);
+	file = psprintf("%s/%s%s", directory, LakeUniqueName(20), suffix);
 	LakeRemoveOnAbort(file);
 	return file;
 }
@@ -247,7 +273,7 @@ LakeCreate(const char *namespace, const char *name, const char *location,
 	metadata.format_version = 2;
 	metadata.table_uuid = LakeUuid();
 	metadata.location = location != NULL ? LakeLocalPath(location) :
-		DefaultLocation(namespace, name, metadata.table_uuid);
+		DefaultLocation(name, metadata.table_uuid);
 	metadata.last_updated_ms = LakeNowMs();
 	metadata.last_column_id = LastColumnId(schema);
 	metadata.current_schema_id = first.schema_id;
@@ -263,7 +289,7 @@ LakeCreate(const char *namespace, const char *name, const char *location,
 
 	text = IcebergWriteMetadata(&metadata, &len);
 	directory = LakeMetadataDirectory(&metadata);
-	path = psprintf("%s/00000-%s.metadata.json", directory, LakeUuid());
+	path = psprintf("%s/00000-%s.metadata.json", directory, LakeUniqueName(12));
 	LakeMakeDirectory(directory);
 	LakeWriteFile(path, text, len);
 	LakeSyncDirectory(directory);

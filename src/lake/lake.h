@@ -112,6 +112,12 @@ typedef struct LakeChange
 extern LakeTable *LakeCommit(LakeTable *table, const LakeChange *change);
 
 /*
+ * Is the table of this database's making?  Else it is a copy's view of another
+ * one's files, which may go at any time, and must not remove any.
+ */
+extern bool LakeOwns(const IcebergMetadata *metadata);
+
+/*
  * Remove from the catalog (nothing happens if it is not there); its files are
  * queued for deletion after commit.
  */

@@ -19,8 +19,8 @@
 #include "foreign/foreign.h"
 #include "lake/lake.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "parser/scansup.h"
 #include "pipeline/register.h"
 #include "pipeline/schema.h"
 #include "pipeline/worker.h"
@@ -32,6 +32,8 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+
+#define EVENTS_SUFFIX "_events"
 
 /* Longest time to wait for queries on a foreign table that gets a column. */
 #define FOREIGN_LOCK_TIMEOUT "2s"
@@ -103,16 +105,23 @@ RegisterLayout(Oid relation)
 /* ---- foreign tables ---- */
 
 /*
- * Name of the foreign table of a lake table, in schema lake.
+ * Name of the foreign table of a lake table, in schema lake; a long name is cut
+ * such that the two of a table differ.
  */
 static char *
 ForeignName(const char *namespace, const char *name)
 {
 	char	   *foreign = strcmp(namespace, "public") == 0 ? pstrdup(name) :
 		psprintf("%s_%s", namespace, name);
+	size_t		len = strlen(foreign);
+	size_t		suffix = strlen(EVENTS_SUFFIX);
 
-	truncate_identifier(foreign, strlen(foreign), false);
-	return foreign;
+	if (len < NAMEDATALEN)
+		return foreign;
+	if (strcmp(foreign + len - suffix, EVENTS_SUFFIX) == 0)
+		return psprintf("%.*s%s", pg_mbcliplen(foreign, len - suffix, NAMEDATALEN - 1 - suffix),
+						foreign, EVENTS_SUFFIX);
+	return pnstrdup(foreign, pg_mbcliplen(foreign, len, NAMEDATALEN - 1));
 }
 
 static char *
@@ -267,7 +276,8 @@ RegisterColumns(const RegisteredTable *table, const TableLayout *layout,
 /* ---- registering ---- */
 
 static void
-MakeLakeTables(const TableLayout *layout, const char *events_name)
+MakeLakeTables(const char *namespace, const char *name, const char *events_name,
+			   const TableLayout *layout)
 {
 	IcebergKeyValue properties[1] = {{"shard.relation",
 	quote_qualified_identifier(layout->schema_name, layout->name)}};
@@ -275,9 +285,9 @@ MakeLakeTables(const TableLayout *layout, const char *events_name)
 	int			nsort = StateSortFields(layout, &sort);
 	int			by_time[2] = {EVENT_LSN, EVENT_SEQ};
 
-	(void) LakeCreate(layout->schema_name, layout->name, NULL, StateSchema(layout), sort, nsort,
+	(void) LakeCreate(namespace, name, NULL, StateSchema(layout), sort, nsort,
 					  properties, 1);
-	(void) LakeCreate(layout->schema_name, events_name, NULL, EventsSchema(layout), by_time, 2,
+	(void) LakeCreate(namespace, events_name, NULL, EventsSchema(layout), by_time, 2,
 					  properties, 1);
 }
 
@@ -305,7 +315,7 @@ Record(const TableLayout *layout, const char *events_name, bool synced, const Po
 static char *
 EventsName(const char *name)
 {
-	return psprintf("%s_events", name);
+	return psprintf("%s%s", name, EVENTS_SUFFIX);
 }
 
 /*
@@ -325,11 +335,19 @@ Register(Oid relation, bool synced, const Position *position)
 				 errmsg("the lake has a table \"%s.%s\" or \"%s.%s\" already",
 						layout->schema_name, layout->name, layout->schema_name, events_name),
 				 errhint("Rename the table, or remove the rows of these tables from iceberg_tables.")));
-	MakeLakeTables(layout, events_name);
+	MakeLakeTables(layout->schema_name, layout->name, events_name, layout);
 	Record(layout, events_name, synced, position);
 	MakeForeignTable(layout->schema_name, layout->name, layout, false);
 	MakeForeignTable(layout->schema_name, events_name, layout, true);
 	CacheInvalidateRelcacheByRelid(relation);
+}
+
+void
+RegisterAnew(const RegisteredTable *table, const TableLayout *layout)
+{
+	LakeDrop(table->namespace, table->name);
+	LakeDrop(table->namespace, table->events_name);
+	MakeLakeTables(table->namespace, table->name, table->events_name, layout);
 }
 
 /*

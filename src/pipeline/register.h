@@ -25,6 +25,9 @@ extern int	RegisterMissing(void);
 extern void RegisterColumns(const RegisteredTable *table, const TableLayout *layout,
 							const IcebergSchema *state, const IcebergSchema *events);
 
+/* Begin the lake tables of a registered table anew; what they held is gone. */
+extern void RegisterAnew(const RegisteredTable *table, const TableLayout *layout);
+
 /* A problem that keeps a table out of the pipeline; NULL = none any more. */
 extern void RegisterProblem(Oid relation, const char *problem);
 

@@ -17,6 +17,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -38,6 +40,7 @@
 #include "pipeline/schema.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #define MAX_ATTEMPTS 5
@@ -484,6 +487,82 @@ CompareAndWrite(Resync *resync, List *leaves)
 	return done;
 }
 
+/* ---- whose files ---- */
+
+static bool
+FilesAreThere(LakeTable *table)
+{
+	LakeScan   *scan = LakeScanPlan(table, -1, NULL, 0);
+	ListCell   *lc;
+
+	foreach(lc, scan->files)
+		if (access(EnginePath(((IcebergFile *) lfirst(lc))->path), R_OK) != 0)
+			return false;
+	for (int i = 0; i < scan->ndeletes; i++)
+		for (int j = 0; j < scan->deletes[i].ndelete_files; j++)
+			if (access(scan->deletes[i].delete_files[j], R_OK) != 0)
+				return false;
+	return true;
+}
+
+static bool
+OpenTables(Resync *resync)
+{
+	resync->state = LakeOpen(resync->table->namespace, resync->table->name, false);
+	resync->events = LakeOpen(resync->table->namespace, resync->table->events_name, false);
+	return LakeOwns(resync->state->metadata) && LakeOwns(resync->events->metadata) &&
+		FilesAreThere(resync->state) && FilesAreThere(resync->events);
+}
+
+/*
+ * Open the lake tables.  In a copied database they are those of the original,
+ * which removes files as it likes; on a promoted standby or after a restore the
+ * catalog can name files that are not there.  Both begin anew.
+ */
+static void
+OpenOrBeginAnew(Resync *resync)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool usable = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		usable = OpenTables(resync);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(error);
+		ereport(LOG,
+				(errmsg("lake table \"%s.%s\" cannot be read: %s",
+						resync->table->namespace, resync->table->name, error->message)));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (usable)
+		return;
+
+	ereport(LOG,
+			(errmsg("lake tables \"%s.%s\" and \"%s.%s\" begin anew, without the events so far",
+					resync->table->namespace, resync->table->name,
+					resync->table->namespace, resync->table->events_name),
+			 errdetail("Their files belong to another database, or are not there.")));
+	RegisterAnew(resync->table, resync->layout);
+	resync->state = LakeOpen(resync->table->namespace, resync->table->name, false);
+	resync->events = LakeOpen(resync->table->namespace, resync->table->events_name, false);
+}
+
 /* ---- one table ---- */
 
 static bool
@@ -504,8 +583,7 @@ ResyncTable(Resync *resync)
 	}
 	leaves = find_inheritance_children(relation, AccessShareLock);
 	resync->layout = RegisterLayout(relation);
-	resync->state = LakeOpen(resync->table->namespace, resync->table->name, false);
-	resync->events = LakeOpen(resync->table->namespace, resync->table->events_name, false);
+	OpenOrBeginAnew(resync);
 	if (!FitSchemas(resync))
 	{
 		relation_close(parent, AccessShareLock);

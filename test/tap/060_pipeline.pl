@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use ShardTest;
 use Test::More;
 
-my $node = shard_node('pipeline', 'shard.flush_interval' => '100ms', max_replication_slots => 5);
+my $node = shard_node('pipeline', 'shard.flush_interval' => '100ms', max_replication_slots => 5, max_wal_senders => 5);
 shard_table($node, 'things', rows => 500);
 
 sub sql
@@ -185,8 +185,40 @@ sql(q{INSERT INTO things VALUES ('key-1', 2000, 'copy', 1); DELETE FROM things W
 is_lake_equal($node, 'things', 'the copy goes its own way', 'copied');
 is_lake_equal($node, 'things', 'and so does the original');
 is(sql('SELECT count(*) FROM pg_replication_slots'), '2', 'each database has its slot');
+isnt(sql(q{SELECT metadata_location FROM iceberg_tables WHERE table_name = 'things'}, 'copied'),
+	sql(q{SELECT metadata_location FROM iceberg_tables WHERE table_name = 'things'}),
+	'each with files of its own');
 sql('DROP DATABASE copied', 'template1');
 is(sql('SELECT count(*) FROM pg_replication_slots'), '1', 'the slot goes with the database');
+
+# ---- a standby that takes over: it has the catalog, but not the files ----
+
+# A path of 100 bytes or more would make the backup fail.
+my $long = 'x' x 63;
+sql(qq{
+	CREATE TABLE $long (k text, id int, PRIMARY KEY (k, id));
+	SELECT shard.distribute_table('$long', 'things_router', '{k}');
+	INSERT INTO $long VALUES ('a', 1), ('b', 2);
+	SELECT shard.flush();
+	DELETE FROM $long WHERE k = 'a';
+	SELECT shard.flush();
+});
+is_lake_equal($node, $long, 'a long name');
+is(sql('SELECT count(*) FROM lake.' . substr($long, 0, 56) . '_events'), '3', 'events under a long name');
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start();
+sql(q{UPDATE things SET label = 'after the backup' WHERE id % 3 = 0; SELECT shard.flush()});
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', 'SELECT state, reason FROM shard.pipeline_status'),
+	'blocked|the server is a standby', 'a standby has no pipeline');
+$standby->promote();
+$standby->safe_psql('postgres', q{SELECT _shard.pipeline_ready('30 s'); DELETE FROM things WHERE id % 7 = 0});
+is_lake_equal($standby, 'things', 'a promoted standby');
+is_lake_equal($standby, 'docs', 'a promoted standby, large values');
+is_lake_equal($standby, 'bag', 'a promoted standby, equal rows');
+$standby->stop();
 
 # ---- a slot that is lost ----
 
@@ -216,7 +248,7 @@ is(sql(q{SELECT count(*) FROM iceberg_tables WHERE table_name IN ('before', 'bef
 	'and its catalog');
 is(sql(q{SELECT to_regclass('lake.before') IS NULL AND to_regclass('lake.before_events') IS NULL}), 't',
 	'and its foreign tables are gone');
-sql(q{SELECT shard.undistribute_table(t) FROM unnest('{things,docs,bag,within}'::regclass[]) t; DROP EXTENSION shard CASCADE});
+sql(q{SELECT shard.undistribute_table(t) FROM unnest(('{things,docs,bag,within,' || repeat('x', 63) || '}')::regclass[]) t; DROP EXTENSION shard CASCADE});
 $node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_replication_slots');
 is(sql('SELECT count(*) FROM pg_replication_slots'), '0', 'the slot goes with the extension');
 sql('CREATE EXTENSION shard');
