@@ -6,9 +6,11 @@
 
 #include "lake/io/io.h"
 #include "lake/lake.h"
+#include "lake/registry/registry.h"
 
 void
 LakeInit(void)
 {
 	LakeIoInit();
+	RegistryInit();
 }

@@ -60,10 +60,16 @@ ExtensionSchema(void)
 Oid
 RegistryTable(void)
 {
+	return RegistryTableOid(false);
+}
+
+Oid
+RegistryTableOid(bool missing_ok)
+{
 	Oid			schema = ExtensionSchema();
 	Oid			relation = OidIsValid(schema) ? get_relname_relid("iceberg_tables", schema) : InvalidOid;
 
-	if (!OidIsValid(relation))
+	if (!OidIsValid(relation) && !missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table iceberg_tables of extension shard does not exist"),

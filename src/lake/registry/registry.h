@@ -12,7 +12,11 @@
 /* The catalog_name under which our tables stand. */
 #define LAKE_CATALOG "lake"
 
+extern void RegistryInit(void);
+
+/* iceberg_tables; ERROR 42P01 or, with missing_ok, InvalidOid without the extension. */
 extern Oid RegistryTable(void);
+extern Oid RegistryTableOid(bool missing_ok);
 
 /* A table's pointer as the active snapshot sees it, own changes included; NULL if none. */
 extern char *RegistryLookup(const char *namespace, const char *name);
