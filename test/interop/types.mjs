@@ -58,7 +58,7 @@ const instance = await DuckDBInstance.create(':memory:')
 const duck = await instance.connect()
 const list = entries => '[' + entries.map(e => `'${localPath(e.data_file.file_path)}'`).join(', ') + ']'
 const scan = `SELECT * FROM read_parquet(${list(files.data)}, filename = true, file_row_number = true) d
-  WHERE NOT EXISTS (SELECT FROM read_parquet(${list(files.deletes)}) x
+  WHERE NOT EXISTS (SELECT 1 FROM read_parquet(${list(files.deletes)}) x
                     WHERE regexp_replace(x.file_path, '^file:(//)?', '') = d.filename AND x.pos = d.file_row_number)`
 const duckRows = async query => (await duck.runAndReadAll(query)).getRowsJson()
 await duck.run(`SET TimeZone = 'UTC'`)
