@@ -314,7 +314,7 @@ FunctionShape(DeparseContext *cx, Oid function, List *args, DecimalShape *shape)
 			return true;
 		case F_EXTRACT_TEXT_DATE:
 		case F_EXTRACT_TEXT_TIMESTAMP:
-			*shape = (DecimalShape) {3, 0};
+			*shape = (DecimalShape) {7, 0};
 			return true;
 		case F_NUMERIC_UMINUS:
 		case F_NUMERIC_ABS:
@@ -538,6 +538,22 @@ DeparseTemplate(DeparseContext *cx, const char *sql, List *args)
 }
 
 /*
+ * Is an expression a column without infinities?  That is checked again when the
+ * statement runs.
+ */
+static bool
+TakeAsFinite(DeparseContext *cx, Expr *expr)
+{
+	Var		   *var = (Var *) expr;
+
+	if (!IsA(expr, Var) || var->varattno <= 0 || var->varlevelsup > 0 ||
+		!SourceColumnFinite(cx->source, var->varattno))
+		return Obstacle(cx, "field of a date that may be infinite");
+	cx->finite = list_append_unique_int(cx->finite, var->varattno);
+	return true;
+}
+
+/*
  * extract(), date_part() and date_trunc().
  */
 static bool
@@ -551,6 +567,8 @@ DeparseField(DeparseContext *cx, Oid function, List *args)
 			: ExtractRuleOf(field, function == F_EXTRACT_TEXT_DATE);
 	if (rule == NULL)
 		return Obstacle(cx, "field of a date that is not on the list");
+	if (rule->finite && !TakeAsFinite(cx, lsecond(args)))
+		return false;
 	if (rule->digits == 0)
 		return DeparseTemplate(cx, rule->sql, args);
 	DeparseText(cx, "CAST(");

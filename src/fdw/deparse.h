@@ -29,6 +29,7 @@ typedef struct DeparseContext
 	List	   *fragments;
 	List	   *params;			/* of Expr * */
 	List	   *attnums;		/* columns that the statement reads */
+	List	   *finite;			/* columns that it takes to hold no infinity */
 	Expr	   *case_arg;		/* what CaseTestExpr stands for */
 	const char *obstacle;		/* why the last expression cannot be shipped */
 } DeparseContext;

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "fdw/analyze.h"
 #include "fdw/fdw.h"
 #include "fdw/import.h"
 #include "fdw/plan.h"
@@ -38,6 +39,7 @@ shard_lake_fdw_handler(PG_FUNCTION_ARGS)
 	routine->EndForeignScan = LakeEndForeignScan;
 	routine->ExplainForeignScan = LakeExplainForeignScan;
 	routine->IsForeignRelUpdatable = LakeIsForeignRelUpdatable;
+	routine->AnalyzeForeignTable = LakeAnalyzeForeignTable;
 	routine->ImportForeignSchema = LakeImportForeignSchema;
 	PG_RETURN_POINTER(routine);
 }

@@ -421,6 +421,7 @@ LakeGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *p
 	private = lappend(private, prune);
 	private = lappend(private, limits);
 	private = lappend(private, ColumnTypes(lake->source, cx->attnums));
+	private = lappend(private, cx->finite);
 	private = lappend(private, Strings(lake->obstacles));
 	return make_foreignscan(tlist, local, lake->grouped ? 0 : lake->base->relid, cx->params, private,
 							lake->grouped ? lake->tlist : NIL,

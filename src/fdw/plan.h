@@ -58,6 +58,7 @@ typedef enum PlanPart
 	PLAN_PRUNE,					/* rules: see prune.h */
 	PLAN_LIMIT,					/* indexes in fdw_exprs of limit and offset, or -1 */
 	PLAN_TYPES,					/* types of the columns as planned: see scan.c */
+	PLAN_FINITE,				/* columns that are taken to hold no infinity */
 	PLAN_OBSTACLES				/* of String */
 } PlanPart;
 

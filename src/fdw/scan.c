@@ -76,18 +76,29 @@ LakeBeginForeignScan(ForeignScanState *node, int eflags)
 	state->query_cxt = AllocSetContextCreate(parent, "lake query", ALLOCSET_DEFAULT_SIZES);
 	state->chunk_cxt = AllocSetContextCreate(parent, "lake chunk", ALLOCSET_DEFAULT_SIZES);
 	InitColumns(state);
-	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY))
+	state->counted = !(eflags & EXEC_FLAG_EXPLAIN_ONLY);
+	if (state->counted)
 		StatsScanBegin();
 }
 
 /* ---- the statement ---- */
 
+static void pg_attribute_noreturn()
+RaiseChanged(LakeSource *source)
+{
+	CacheInvalidateRelcacheByRelid(source->relid);
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("lake table \"%s\" was changed after the query was planned", source->title),
+			 errhint("Run the statement again.")));
+}
+
 /*
- * The plan took the types of columns for granted.  Another writer of the lake
- * may have changed them since.
+ * The plan took the types of columns for granted, and that some hold no
+ * infinity.  What has been written to the lake since may have changed that.
  */
 static void
-CheckTypes(LakeScanState *state)
+CheckColumns(LakeScanState *state)
 {
 	ListCell   *attnum;
 	ListCell   *type;
@@ -97,15 +108,13 @@ CheckTypes(LakeScanState *state)
 		SourceColumn *column = SourceColumnOf(state->source, lfirst_int(attnum));
 		List	   *planned = lfirst(type);
 
-		if (linitial_int(planned) == column->field_id && lsecond_int(planned) == column->stored.kind &&
-			lthird_int(planned) == column->stored.precision && lfourth_int(planned) == column->stored.scale)
-			continue;
-		CacheInvalidateRelcacheByRelid(state->source->relid);
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("lake table \"%s\" was changed after the query was planned", state->source->title),
-				 errhint("Run the statement again.")));
+		if (linitial_int(planned) != column->field_id || lsecond_int(planned) != column->stored.kind ||
+			lthird_int(planned) != column->stored.precision || lfourth_int(planned) != column->stored.scale)
+			RaiseChanged(state->source);
 	}
+	foreach(attnum, Part(state, PLAN_FINITE))
+		if (!SourceColumnFinite(state->source, lfirst_int(attnum)))
+			RaiseChanged(state->source);
 }
 
 void
@@ -120,7 +129,7 @@ ScanOpenSource(LakeScanState *state)
 	PushActiveSnapshot(snapshot ? snapshot : GetTransactionSnapshot());
 	state->source = SourceOpen(linitial_oid(Part(state, PLAN_RELATION)));
 	PopActiveSnapshot();
-	CheckTypes(state);
+	CheckColumns(state);
 	MemoryContextSwitchTo(old);
 }
 
@@ -390,5 +399,6 @@ LakeEndForeignScan(ForeignScanState *node)
 	if (state == NULL)
 		return;
 	CloseQuery(state);
-	StatsScanEnd();
+	if (state->counted)
+		StatsScanEnd();
 }

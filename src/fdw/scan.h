@@ -44,6 +44,7 @@ typedef struct LakeScanState
 	WireChunk  *chunk;
 	int			row;			/* next one of the chunk */
 	bool		at_end;
+	bool		counted;		/* among the open scans of stats.c */
 	int64		spent;			/* microseconds of waiting for the engine */
 
 	/* Sums over all rescans, for EXPLAIN. */

@@ -133,19 +133,20 @@ static FunctionRule function_rules[] = {
 };
 
 /*
- * Fields whose value is NULL for an infinite date, in both systems, and the
- * same before Christ.
+ * The value of most fields is NULL for an infinite date in both systems, but
+ * its year is infinity in PostgreSQL alone, which counts 1 BC as -1, too.
  */
 static const FieldRule extract_rules[] = {
-	{"month", true, 2, "month(%2)"},
-	{"quarter", true, 1, "quarter(%2)"},
-	{"week", true, 2, "week(%2)"},
-	{"day", true, 2, "day(%2)"},
-	{"doy", true, 3, "dayofyear(%2)"},
-	{"dow", true, 1, "dayofweek(%2)"},
-	{"isodow", true, 1, "isodow(%2)"},
-	{"hour", false, 2, "hour(%2)"},
-	{"minute", false, 2, "minute(%2)"},
+	{"year", true, true, 7, "(CASE WHEN year(%2) > 0 THEN year(%2) ELSE year(%2) - 1 END)"},
+	{"month", true, false, 2, "month(%2)"},
+	{"quarter", true, false, 1, "quarter(%2)"},
+	{"week", true, false, 2, "week(%2)"},
+	{"day", true, false, 2, "day(%2)"},
+	{"doy", true, false, 3, "dayofyear(%2)"},
+	{"dow", true, false, 1, "dayofweek(%2)"},
+	{"isodow", true, false, 1, "isodow(%2)"},
+	{"hour", false, false, 2, "hour(%2)"},
+	{"minute", false, false, 2, "minute(%2)"},
 };
 
 /*
@@ -153,7 +154,7 @@ static const FieldRule extract_rules[] = {
  * and of one cast to date, as ranges, which is wrong for infinity.
  */
 #define TRUNC_RULE(field) \
-	{field, true, 0, "(CASE WHEN isinf(%2) THEN %2 ELSE date_trunc('" field "', %2) END)"}
+	{field, true, false, 0, "(CASE WHEN isinf(%2) THEN %2 ELSE date_trunc('" field "', %2) END)"}
 
 static const FieldRule trunc_rules[] = {
 	TRUNC_RULE("year"),

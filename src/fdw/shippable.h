@@ -33,6 +33,7 @@ typedef struct FieldRule
 {
 	const char *field;
 	bool		of_date;		/* PostgreSQL has it for dates, too */
+	bool		finite;			/* only for a column that holds no infinity */
 	int			digits;			/* of the result */
 	const char *sql;
 } FieldRule;

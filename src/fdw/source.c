@@ -274,6 +274,38 @@ SourceColumnOf(LakeSource *source, AttrNumber attnum)
 
 /* ---- scanning ---- */
 
+static bool
+SomeFileMayMatch(LakeSource *source, SourceColumn *column, LakeOp op, const void *value)
+{
+	LakeCondition condition = {column->field_id, op, 1};
+	IcebergBytes bytes = IcebergSerializeValue(column->stored, value, LakeKindWidth(column->stored.kind));
+
+	condition.values = &bytes;
+	return LakeScanPlan(source->table, -1, &condition, 1)->files != NIL;
+}
+
+/*
+ * The bounds in the manifests tell; infinities are the ends of the integers.
+ */
+bool
+SourceColumnFinite(LakeSource *source, AttrNumber attnum)
+{
+	SourceColumn *column = SourceColumnOf(source, attnum);
+	int64		last = PG_INT64_MAX;
+	int64		first = -PG_INT64_MAX;
+	int32		last_day = PG_INT32_MAX;
+	int32		first_day = -PG_INT32_MAX;
+
+	if (source->table == NULL)
+		return false;
+	if (column->stored.kind == LAKE_DATE)
+		return !SomeFileMayMatch(source, column, LAKE_GE, &last_day) &&
+			!SomeFileMayMatch(source, column, LAKE_LE, &first_day);
+	return column->stored.kind == LAKE_TIMESTAMP &&
+		!SomeFileMayMatch(source, column, LAKE_GE, &last) &&
+		!SomeFileMayMatch(source, column, LAKE_LE, &first);
+}
+
 static int
 ComparePartitions(const IcebergFile *a, const IcebergFile *b)
 {

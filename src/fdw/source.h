@@ -57,6 +57,9 @@ typedef struct SourceScan
 	int64		rows;			/* in the files, before deletes */
 } SourceScan;
 
+/* Do all files say that a date or timestamp column holds no infinity? */
+extern bool SourceColumnFinite(LakeSource *source, AttrNumber attnum);
+
 /* As of the active snapshot; ERROR if there is no such table or file. */
 extern LakeSource *SourceOpen(Oid relid);
 

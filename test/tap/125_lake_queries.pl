@@ -1,7 +1,8 @@
 # Random queries get the same answers from the lake as from the live table.
 #
 # The seed is printed; SHARD_SEED repeats a run, SHARD_QUERIES sets how many
-# queries it makes.  A query that fails on the live table (an overflow, say) proves nothing and is counted apart.
+# queries it makes.  A query that fails on the live table (an overflow, say)
+# proves nothing and is counted apart.
 
 use strict;
 use warnings;
