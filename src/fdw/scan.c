@@ -22,7 +22,9 @@
 #include "fdw/scan.h"
 #include "fdw/stats.h"
 #include "foreign/fdwapi.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "storage/sinval.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/inval.h"
@@ -83,10 +85,19 @@ LakeBeginForeignScan(ForeignScanState *node, int eflags)
 
 /* ---- the statement ---- */
 
+/*
+ * Give up a plan that is out of date, so that the next execution makes another:
+ * at once, since invalidations of a transaction that fails are dropped.
+ */
 static void pg_attribute_noreturn()
 RaiseChanged(LakeSource *source)
 {
-	CacheInvalidateRelcacheByRelid(source->relid);
+	SharedInvalidationMessage message;
+
+	message.rc.id = SHAREDINVALRELCACHE_ID;
+	message.rc.dbId = MyDatabaseId;
+	message.rc.relId = source->relid;
+	LocalExecuteInvalidationMessage(&message);
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 			 errmsg("lake table \"%s\" was changed after the query was planned", source->title),
