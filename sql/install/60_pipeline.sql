@@ -46,6 +46,15 @@ CREATE FUNCTION _shard.pipeline_wake() RETURNS void
 COMMENT ON FUNCTION _shard.pipeline_wake() IS 'let the launcher look for the extension when this transaction commits';
 REVOKE ALL ON FUNCTION _shard.pipeline_wake() FROM PUBLIC;
 
+-- A restored database brings sharded tables by loading this table.
+CREATE FUNCTION _shard.pipeline_look() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'shard_pipeline_look' LANGUAGE C;
+COMMENT ON FUNCTION _shard.pipeline_look() IS 'let the pipeline worker look for tables when this transaction commits';
+REVOKE ALL ON FUNCTION _shard.pipeline_look() FROM PUBLIC;
+CREATE TRIGGER pipeline_look AFTER INSERT OR UPDATE OR DELETE ON _shard.sharded_table
+    FOR EACH STATEMENT EXECUTE FUNCTION _shard.pipeline_look();
+ALTER TABLE _shard.sharded_table ENABLE ALWAYS TRIGGER pipeline_look;
+
 CREATE FUNCTION _shard.pipeline_ready(timeout interval) RETURNS text
     AS 'MODULE_PATHNAME', 'shard_pipeline_ready' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION _shard.pipeline_ready(interval) IS 'wait until the pipeline sees everything written from now on; null, or the reason why it does not';

@@ -10,6 +10,7 @@
 #include "access/xlog.h"
 #include "base/shmem.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -25,6 +26,7 @@ PG_FUNCTION_INFO_V1(shard_flush);
 PG_FUNCTION_INFO_V1(shard_pipeline_ready);
 PG_FUNCTION_INFO_V1(shard_pipeline_status);
 PG_FUNCTION_INFO_V1(shard_pipeline_wake);
+PG_FUNCTION_INFO_V1(shard_pipeline_look);
 
 static TimestampTz
 Deadline(Interval *timeout)
@@ -316,4 +318,16 @@ shard_pipeline_wake(PG_FUNCTION_ARGS)
 {
 	WakeLauncherAtCommit();
 	PG_RETURN_VOID();
+}
+
+/*
+ * _shard.pipeline_look(): at commit, let the worker look for tables.
+ */
+Datum
+shard_pipeline_look(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "not called as a trigger");
+	WakeWorkerAtCommit();
+	PG_RETURN_POINTER(NULL);
 }
