@@ -95,16 +95,23 @@ PathMatch(const void *a, const void *b, Size keysize)
 	return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
+void
+LakePathSetControl(HASHCTL *ctl, Size entrysize)
+{
+	memset(ctl, 0, sizeof(*ctl));
+	ctl->keysize = sizeof(char *);
+	ctl->entrysize = entrysize;
+	ctl->hash = PathHash;
+	ctl->match = PathMatch;
+	ctl->hcxt = CurrentMemoryContext;
+}
+
 HTAB *
 LakePathSet(void)
 {
-	HASHCTL		ctl = {0};
+	HASHCTL		ctl;
 
-	ctl.keysize = sizeof(char *);
-	ctl.entrysize = sizeof(char *);
-	ctl.hash = PathHash;
-	ctl.match = PathMatch;
-	ctl.hcxt = CurrentMemoryContext;
+	LakePathSetControl(&ctl, sizeof(char *));
 	return hash_create("shard lake paths", 256, &ctl,
 					   HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }

@@ -28,6 +28,24 @@ extern char *LakeMetadataDirectory(const IcebergMetadata *metadata);
 extern bool LakeFileMayMatch(const IcebergFile *file, const IcebergSchema *schema,
 							 const LakeCondition *conditions, int nconditions);
 
+/* ---- literal.c ---- */
+
+/* A single-value serialization as an engine literal with its type; no data = null. */
+extern char *LakeLiteral(LakeType type, IcebergBytes value);
+extern char *LakeDefaultLiteral(const IcebergField *field);
+
+/* ---- names.c ---- */
+
+/* A file without field ids. */
+typedef struct LakeFileNames
+{
+	char	   *path;			/* in the engine; hash key */
+	List	   *names;			/* of char *, its columns */
+} LakeFileNames;
+
+extern HTAB *LakeFilesByName(const LakeScan *scan);
+extern List *LakeNamesOfField(const IcebergMetadata *metadata, int field_id);
+
 /* ---- stats.c ---- */
 
 /* A bound in DuckDB's text form; no data if it cannot be had. */
@@ -37,6 +55,9 @@ extern IcebergBytes LakeParseBound(LakeType type, const char *text, bool upper);
 
 /* An empty set of paths: key and entry are a char *. */
 extern HTAB *LakePathSet(void);
+
+/* The same for entries that begin with the path and have more. */
+extern void LakePathSetControl(HASHCTL *ctl, Size entrysize);
 
 extern int64 LakePropertyInt(const IcebergMetadata *metadata, const char *key, int64 otherwise);
 
