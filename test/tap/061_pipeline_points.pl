@@ -142,5 +142,42 @@ for my $step (qw(pipeline-before-slot-kept pipeline-after-slot-kept pipeline-res
 }
 ok($node->safe_psql('postgres', q{SELECT count(*) > 0 FROM lake.things_events WHERE _event_id LIKE 'resync-%'}) eq 't',
 	'differences are marked');
+
+# Somebody else commits to the lake table while a batch is written: the batch is
+# written again on top of that.
+set_point('pipeline-after-file:wait');
+$node->safe_psql('postgres', q{UPDATE things SET n = n + 1; DELETE FROM things WHERE id % 17 = 0});
+my $location = $node->safe_psql('postgres', q{SELECT metadata_location FROM iceberg_tables WHERE table_name = 'things'});
+my $data = $node->safe_psql('postgres', q{SELECT regexp_replace(metadata_location, '/metadata/[^/]*$', '/data')
+	FROM iceberg_tables WHERE table_name = 'things_events'});
+my $files = () = glob("$data/*.parquet");
+for (1 .. 600)
+{
+	last if (() = glob("$data/*.parquet")) > $files;
+	select(undef, undef, undef, 0.05);
+}
+(my $outside = $location) =~ s/\.metadata\.json$/-outside.metadata.json/;
+append_to_file($outside, PostgreSQL::Test::Utils::slurp_file($location));
+chmod 0600, $outside;
+$node->safe_psql('postgres',
+	"UPDATE iceberg_tables SET metadata_location = '$outside', previous_metadata_location = '$location' WHERE table_name = 'things'");
+set_point('');
+check('another commit came first');
+ok($node->safe_psql('postgres', "SELECT metadata_location <> '$outside' FROM iceberg_tables WHERE table_name = 'things'") eq 't',
+	'the batch was committed after it');
+
+# A comparison while a transaction is open, whose rows its snapshot does not see.
+my $open = $node->background_psql('postgres');
+$open->query_safe(q{BEGIN; INSERT INTO things VALUES ('key-1', 900001, 'open', 1); UPDATE things SET n = -1 WHERE k = 'key-2'});
+my $resyncs = $node->safe_psql('postgres', 'SELECT resyncs FROM shard.pipeline_status');
+$node->safe_psql('postgres', q{
+	UPDATE _shard.lake_table SET synced = false;
+	INSERT INTO things VALUES ('key-1', 900002, 'before', 1);
+	UPDATE _shard.sharded_table SET lake = lake});
+$node->poll_query_until('postgres', "SELECT resyncs > $resyncs FROM shard.pipeline_status") or die 'no comparison';
+$open->query_safe(q{UPDATE things SET n = -2 WHERE k = 'key-3'; COMMIT});
+$open->quit;
+check('an open transaction while tables were compared');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM lake.things WHERE id > 900000'), '2', 'its rows are there');
 $node->stop();
 done_testing();
