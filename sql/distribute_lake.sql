@@ -44,6 +44,25 @@ SELECT lake_table FROM shard.tables ORDER BY 1;
 ROLLBACK;
 SELECT lake_table FROM shard.tables ORDER BY 1;
 
+-- A value that the lake cannot hold stops this table alone; distributed again without it, the table is back.
+CREATE TABLE dl.odd (customer text PRIMARY KEY, amount numeric(10, 2));
+CREATE TABLE dl.even (customer text PRIMARY KEY, at timestamptz);
+SELECT shard.distribute_table('dl.odd', 'dl', '{customer}');
+SELECT shard.distribute_table('dl.even', 'dl', '{customer}');
+INSERT INTO dl.odd VALUES ('a', 'NaN'), ('', 1);
+INSERT INTO dl.even VALUES ('a', 'infinity');
+SELECT shard.flush() IS NOT NULL AS flushed;
+SELECT relation, lake_problem FROM shard.tables ORDER BY lake_table;
+SELECT * FROM lake.dl_even;
+SELECT * FROM shard.verify_placement('dl');
+SELECT shard.undistribute_table('dl.odd');
+UPDATE dl.odd SET amount = 2 WHERE customer = 'a';
+SELECT shard.distribute_table('dl.odd', 'dl', '{customer}');
+SELECT shard.flush() IS NOT NULL AS flushed;
+SELECT relation, lake_problem FROM shard.tables ORDER BY lake_table;
+SELECT * FROM lake.dl_odd ORDER BY 1;
+DROP TABLE dl.odd, dl.even;
+
 DROP TABLE dl.orders;
 SELECT relation, lake, lake_table FROM shard.tables;
 SELECT foreign_table_schema, foreign_table_name FROM information_schema.foreign_tables WHERE foreign_table_name LIKE 'dl%';

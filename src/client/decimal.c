@@ -148,6 +148,17 @@ Unscaled(const NumericParts *parts, int scale, uint128_t limit, uint128_t *resul
 	return true;
 }
 
+bool
+DecimalFinite(Datum value)
+{
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(value);
+	uint16		header;
+
+	/* A value with a short header is not aligned. */
+	memcpy(&header, VARDATA_ANY(stored), sizeof(header));
+	return (header & HEADER_SPECIAL) != HEADER_SPECIAL;
+}
+
 int128
 DecimalFromNumeric(Datum value, int precision, int scale)
 {

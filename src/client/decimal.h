@@ -15,6 +15,9 @@ extern Datum DecimalToNumeric(int128 unscaled, int scale);
 /* Digits that a finite numeric needs; false for NaN, infinity and more than 38. */
 extern bool DecimalShape(Datum value, int *precision, int *scale);
 
+/* Is it neither NaN nor infinite? */
+extern bool DecimalFinite(Datum value);
+
 /* In decimal notation; buf holds at least 64 bytes. */
 extern void DecimalToText(int128 unscaled, int scale, char *buf);
 

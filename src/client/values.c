@@ -314,6 +314,25 @@ TimestampToEngine(Timestamp ts)
 	return result;
 }
 
+bool
+ValueFits(const ValueCodec *codec, Datum value)
+{
+	int64		moved;
+
+	switch (codec->type.kind)
+	{
+		case LAKE_DECIMAL:
+			return DecimalFinite(value);
+		case LAKE_TIMESTAMP:
+		case LAKE_TIMESTAMPTZ:
+			return TIMESTAMP_NOT_FINITE(DatumGetTimestamp(value)) ||
+				(!pg_add_s64_overflow(DatumGetTimestamp(value), EPOCH_USECS, &moved) &&
+				 moved != ENGINE_TIMESTAMP_INFINITY);
+		default:
+			return true;
+	}
+}
+
 /*
  * The fixed-width wire value of a Datum, into out (16 bytes); false if the kind
  * is of variable width.

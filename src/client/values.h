@@ -43,6 +43,12 @@ extern void ValueCodecInit(ValueCodec *codec, Oid typid, int32 typmod);
  */
 extern void ValueCodecInitForRead(ValueCodec *codec, Oid typid, int32 typmod, LakeType from);
 
+/*
+ * Can the lake's type hold this value?  Not NaN or infinity in a decimal, nor a
+ * timestamp of the last centuries that PostgreSQL knows.
+ */
+extern bool ValueFits(const ValueCodec *codec, Datum value);
+
 /* Detoasts as needed; the value must not be an unchanged on-disk TOAST pointer. */
 extern void ValuePut(ValueCodec *codec, WireChunk *chunk, int col, Datum value, bool isnull);
 extern Datum ValueGet(ValueCodec *codec, const WireChunk *chunk, int col, int row, bool *isnull);

@@ -596,13 +596,23 @@ PutMeta(ChangeSegment *segment, const Leaf *leaf, const ChangeTxn *txn, int verb
 	ChunkPutFixed(chunk, 8, &old);
 }
 
+/*
+ * A value that the lake cannot hold must not stop the pipeline of all tables:
+ * note it, so that the flush leaves this one table out.
+ */
 static void
-PutColumn(WireChunk *chunk, int at_chunk, LayoutColumn *col, AttrNumber attnum, const Row *row)
+PutColumn(ChangeSegment *segment, int at_chunk, LayoutColumn *col, AttrNumber attnum, const Row *row)
 {
+	WireChunk  *chunk = segment->filling;
 	bool		isnull = row == NULL || row->nulls[attnum - 1];
 
 	if (isnull || IsUnchanged(col, row->values[attnum - 1], false))
 		ChunkPutNull(chunk, at_chunk);
+	else if (!ValueFits(&col->codec, row->values[attnum - 1]))
+	{
+		segment->table->unfit = col->name;
+		ChunkPutNull(chunk, at_chunk);
+	}
 	else
 		ValuePut(&col->codec, chunk, at_chunk, row->values[attnum - 1], false);
 }
@@ -617,17 +627,16 @@ PutChange(ChangeSegment *segment, Leaf *leaf, const ChangeTxn *txn, int verb,
 {
 	TableLayout *layout = segment->layout;
 	MemoryContext old = MemoryContextSwitchTo(row_context);
-	WireChunk  *chunk = segment->filling;
 	int			at = CHANGE_META_COLUMNS;
 
 	PutMeta(segment, leaf, txn, verb, leaf->shard, row, key_changed);
 	for (int i = 0; i < layout->ncols; i++)
-		PutColumn(chunk, at++, &layout->cols[i], leaf->attnums[i], row);
+		PutColumn(segment, at++, &layout->cols[i], leaf->attnums[i], row);
 	for (int i = 0; i < layout->nkeys; i++)
 	{
 		int			col = layout->keys[i];
 
-		PutColumn(chunk, at++, &layout->cols[col], leaf->attnums[col],
+		PutColumn(segment, at++, &layout->cols[col], leaf->attnums[col],
 				  key_changed ? &old_row : NULL);
 	}
 	MemoryContextSwitchTo(old);

@@ -58,6 +58,7 @@ typedef struct TableChanges
 	int64		truncates;
 	int64		truncated_at;	/* n of the last TRUNCATE of the whole table, or 0 */
 	bool		lost;			/* a change that cannot be followed: compare with the heap */
+	const char *unfit;			/* column with a value that the lake cannot hold, or NULL */
 	int			nxids;
 	int			maxxids;
 	TransactionId *xids;		/* of the transactions, top level */

@@ -289,6 +289,11 @@ FlushOne(ChangeBatch *batch, TableChanges *changes, List **registered, const Pos
 		WaitForTransactions(changes);
 		return TABLE_RESYNC;
 	}
+	if (changes->unfit != NULL)
+	{
+		RegisterUnfit(flush.registered, changes->unfit);
+		return TABLE_SKIPPED;
+	}
 	outcome = FlushTable(&flush);
 	if (outcome != TABLE_CONFLICT)
 		result->events += flush.fold.events;

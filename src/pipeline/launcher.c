@@ -155,7 +155,10 @@ RefreshEntries(List *databases)
 		if (entry->pid == 0 && !list_member_oid(databases, entry->database))
 			entry->database = InvalidOid;
 		else if (Pipeline->rescan)
+		{
 			entry->absent = false;
+			entry->start_at = 0;
+		}
 		if (entry->hold != 0 && BackendPidGetProc(entry->hold) == NULL)
 			entry->hold = 0;
 	}

@@ -83,6 +83,18 @@ RegisterProblem(Oid relation, const char *problem)
 	End();
 }
 
+void
+RegisterUnfit(const RegisteredTable *table, const char *column)
+{
+	RegisterProblem(table->relation,
+					psprintf("column \"%s\" has a value that the lake cannot hold", column));
+	ereport(WARNING,
+			(errmsg("table \"%s.%s\" is left out of the pipeline", table->namespace, table->name),
+			 errdetail("Column \"%s\" has a value that the lake cannot hold.", column),
+			 errhint("Use numeric without precision for NaN, keep timestamps before the year 290000, "
+					 "and distribute the table again.")));
+}
+
 TableLayout *
 RegisterLayout(Oid relation)
 {

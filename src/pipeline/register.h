@@ -31,6 +31,9 @@ extern void RegisterAnew(const RegisteredTable *table, const TableLayout *layout
 /* A problem that keeps a table out of the pipeline; NULL = none any more. */
 extern void RegisterProblem(Oid relation, const char *problem);
 
+/* The problem of a column with a value that the lake cannot hold; warns. */
+extern void RegisterUnfit(const RegisteredTable *table, const char *column);
+
 /* The layout that a parent has now, in the current memory context. */
 extern TableLayout *RegisterLayout(Oid relation);
 

@@ -60,6 +60,7 @@ typedef struct Resync
 	IcebergSchema *next_state;
 	IcebergSchema *next_events;
 	int64		rows;
+	const char *unfit;			/* column with a value that the lake cannot hold, or NULL */
 } Resync;
 
 /* ---- snapshots as text ---- */
@@ -147,7 +148,7 @@ MakeHeapTable(const Resync *resync)
 }
 
 static void
-PutHeapRow(const Resync *resync, WireChunk *chunk, const AttrNumber *attnums, int shard,
+PutHeapRow(Resync *resync, WireChunk *chunk, const AttrNumber *attnums, int shard,
 		   TupleTableSlot *slot)
 {
 	TableLayout *layout = resync->layout;
@@ -159,7 +160,9 @@ PutHeapRow(const Resync *resync, WireChunk *chunk, const AttrNumber *attnums, in
 	{
 		int			at = attnums[i] - 1;
 
-		if (slot->tts_isnull[at])
+		if (!slot->tts_isnull[at] && !ValueFits(&layout->cols[i].codec, slot->tts_values[at]))
+			resync->unfit = layout->cols[i].name;
+		if (slot->tts_isnull[at] || resync->unfit != NULL)
 			ChunkPutNull(chunk, i + 2);
 		else
 			ValuePut(&layout->cols[i].codec, chunk, i + 2, slot->tts_values[at], false);
@@ -468,6 +471,11 @@ CompareAndWrite(Resync *resync, List *leaves)
 	bool		done = true;
 
 	LoadHeap(resync, leaves);
+	if (resync->unfit != NULL)
+	{
+		EngineRunF(resync->conn, "DROP TABLE pipeline_heap");
+		return true;
+	}
 	if (empty)
 		TakeAll(resync);
 	else
@@ -599,6 +607,12 @@ ResyncTable(Resync *resync)
 		return false;
 	PopActiveSnapshot();
 	UnregisterSnapshot(resync->snapshot);
+	if (resync->unfit != NULL)
+	{
+		RegisterUnfit(resync->table, resync->unfit);
+		relation_close(parent, AccessShareLock);
+		return true;
+	}
 	if (resync->next_state != NULL)
 		RegisterColumns(resync->table, resync->layout,
 						IcebergCurrentSchema(resync->state->metadata),

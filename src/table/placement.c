@@ -14,7 +14,8 @@
 #include "utils/lsyscache.h"
 
 /*
- * Add the misplaced keys of a leaf to the result.
+ * Add the misplaced keys of a leaf to the result.  Left out is the empty key,
+ * which shard.route() refuses.
  */
 static void
 VerifyLeaf(ReturnSetInfo *result, ShardedTable *table, Oid leaf)
@@ -23,7 +24,7 @@ VerifyLeaf(ReturnSetInfo *result, ShardedTable *table, Oid leaf)
 	char	   *column = get_attname(leaf, get_attnum(leaf, linitial(table->partition_key)), false);
 	char	   *query;
 
-	query = psprintf("SELECT k, n, i FROM (SELECT k, n, shard.route(%s, k) AS i FROM "
+	query = psprintf("SELECT k, n, i FROM (SELECT k, n, CASE WHEN k <> '' THEN shard.route(%s, k) END AS i FROM "
 					 "(SELECT %s::text AS k, count(*) AS n FROM ONLY %s GROUP BY 1) keys) routed "
 					 "WHERE i <> %d ORDER BY k",
 					 quote_literal_cstr(table->router), quote_identifier(column),
