@@ -504,7 +504,9 @@ LakeCopyOptions(const IcebergSchema *schema)
 		appendStringInfo(&options, "%s%s: %d", i == 0 ? "" : ", ",
 						 EngineQuoteLiteral(NameInFile(schema, &schema->fields[i])),
 						 schema->fields[i].id);
-	appendStringInfoString(&options, "}, RETURN_STATS)");
+	/* Iceberg's Java library writes its schema into each file, and some readers go by it */
+	appendStringInfo(&options, "}, KV_METADATA {'iceberg.schema': %s}, RETURN_STATS)",
+					 EngineQuoteLiteral(IcebergSchemaText(schema)));
 	return options.data;
 }
 
@@ -512,5 +514,5 @@ const char *
 LakeDeleteCopyOptions(void)
 {
 	return "(FORMAT parquet, COMPRESSION zstd, FIELD_IDS {'file_path': 2147483546, "
-		"'pos': 2147483545}, RETURN_STATS)";
+		"'pos': 2147483545}, KV_METADATA {'delete-type': 'position'}, RETURN_STATS)";
 }
