@@ -71,6 +71,14 @@ CREATE FUNCTION _shard.lake_unregister(relation oid) RETURNS void
 COMMENT ON FUNCTION _shard.lake_unregister(oid) IS 'drop the tables in the lake of a table that is not sharded any more';
 REVOKE ALL ON FUNCTION _shard.lake_unregister(oid) FROM PUBLIC;
 
+CREATE FUNCTION _shard.on_table_rewrite() RETURNS event_trigger
+    AS 'MODULE_PATHNAME', 'shard_on_table_rewrite' LANGUAGE C
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION _shard.on_table_rewrite() IS 'shard: lets tables be compared with the lake after ALTER TABLE gave their rows new values';
+CREATE EVENT TRIGGER shard_table_rewrite ON table_rewrite EXECUTE FUNCTION _shard.on_table_rewrite();
+ALTER EVENT TRIGGER shard_table_rewrite ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER shard_table_rewrite IS 'shard: follows changes of the values in sharded tables';
+
 CREATE FUNCTION shard.flush(timeout interval DEFAULT '30 s') RETURNS pg_lsn
     AS 'MODULE_PATHNAME', 'shard_flush' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION shard.flush(interval) IS 'wait until all that was committed before this call is in the lake';

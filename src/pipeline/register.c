@@ -14,6 +14,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
@@ -40,6 +41,7 @@
 
 PG_FUNCTION_INFO_V1(shard_lake_register);
 PG_FUNCTION_INFO_V1(shard_lake_unregister);
+PG_FUNCTION_INFO_V1(shard_on_table_rewrite);
 
 static void
 Begin(void)
@@ -410,6 +412,38 @@ shard_lake_unregister(PG_FUNCTION_ARGS)
 	}
 	WakeWorkerAtCommit();
 	PG_RETURN_VOID();
+}
+
+/* ---- rewritten tables ---- */
+
+/*
+ * _shard.on_table_rewrite(): ALTER TABLE gives rows new values that no change
+ * tells of, so the table has to be compared.  The command holds the lock that
+ * keeps a comparison from running until it commits.  The newest snapshot, as
+ * the pipeline updates the row with every flush.
+ */
+Datum
+shard_on_table_rewrite(PG_FUNCTION_ARGS)
+{
+	SPIPlanPtr	plan;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function was not called by an event trigger")));
+	SPI_connect();
+	plan = SPI_prepare("UPDATE _shard.lake_table SET synced = false WHERE synced AND relation ="
+					   " (SELECT inhparent FROM pg_catalog.pg_inherits"
+					   " WHERE inhrelid = pg_catalog.pg_event_trigger_table_rewrite_oid())",
+					   0, NULL);
+	if (plan == NULL ||
+		SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(), InvalidSnapshot,
+							 false, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not mark a rewritten table");
+	if (SPI_processed > 0)
+		WakeWorkerAtCommit();
+	SPI_finish();
+	PG_RETURN_NULL();
 }
 
 /* ---- after a restore ---- */

@@ -54,6 +54,7 @@
 static PipelineEntry *entry = NULL;
 static Position position;		/* committed */
 static XLogRecPtr reached;		/* nothing before it is missing from the batch */
+static bool looking = false;	/* in LookAround() */
 
 /* ---- status ---- */
 
@@ -146,7 +147,7 @@ ReportProgress(void)
 	entry->rows += rows - rows_reported;
 	rows_reported = rows;
 	/* Tables that were just registered may have rows that are no changes. */
-	if (batch->rows == 0 && !entry->look)
+	if (batch->rows == 0 && !entry->look && !looking)
 		entry->flushed_lsn = reached;
 	waited_for = entry->requested_lsn != InvalidXLogRecPtr &&
 		entry->requested_lsn <= entry->flushed_lsn;
@@ -178,6 +179,7 @@ SetUpSession(void)
 	Override("row_security", "off");
 	Override("statement_timeout", "0");
 	Override("lock_timeout", "0");
+	Override("deadlock_timeout", "100ms");	/* this worker can start again, users cannot */
 	Override("idle_in_transaction_session_timeout", "0");
 	Override("DateStyle", "ISO, YMD");
 	Override("IntervalStyle", "postgres");
@@ -322,33 +324,6 @@ Resync(void)
 	SetPhase(PIPELINE_RUNNING, "");
 }
 
-static void
-Flush(void)
-{
-	TimestampTz begin = GetCurrentTimestamp();
-	Position	next = position;
-	FlushResult result;
-
-	pgstat_report_activity(STATE_RUNNING, "flush");
-	SHARD_POINT("pipeline-after-decode");
-	next.lsn = DecodePosition();
-	InvalidateSystemCaches();
-	FlushBatch(ChangesBatch(), &next, &result);
-	if (result.committed)
-	{
-		position = next;
-		Confirm();
-		ChangesDropFilters(position.lsn);
-	}
-	ChangesReset();
-	NoteFlush(result.events, begin);
-	if (result.resync)
-		Resync();
-	InvalidateSystemCaches();
-	ReportProgress();
-	pgstat_report_activity(STATE_IDLE, NULL);
-}
-
 /*
  * With nothing to flush, follow the WAL from time to time so that the server
  * can recycle it.  Each step writes a little WAL itself, so steps are large.
@@ -372,6 +347,35 @@ FollowIdle(void)
 	LWLockRelease(&Pipeline->lock);
 }
 
+static void
+Flush(void)
+{
+	TimestampTz begin = GetCurrentTimestamp();
+	Position	next = position;
+	FlushResult result;
+
+	pgstat_report_activity(STATE_RUNNING, "flush");
+	SHARD_POINT("pipeline-after-decode");
+	next.lsn = DecodePosition();
+	InvalidateSystemCaches();
+	FlushBatch(ChangesBatch(), &next, &result);
+	if (result.committed)
+	{
+		position = next;
+		Confirm();
+		ChangesDropFilters(position.lsn);
+	}
+	ChangesReset();
+	NoteFlush(result.events, begin);
+	if (!result.committed)
+		FollowIdle();			/* or tables left out would hold up the slot */
+	if (result.resync)
+		Resync();
+	InvalidateSystemCaches();
+	ReportProgress();
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
 /*
  * Tables were registered or dropped, or the extension was.
  */
@@ -381,7 +385,7 @@ LookAround(void)
 	bool		look;
 
 	LWLockAcquire(&Pipeline->lock, LW_EXCLUSIVE);
-	look = entry->look;
+	look = looking = entry->look;
 	entry->look = false;
 	LWLockRelease(&Pipeline->lock);
 	if (!look)
@@ -395,6 +399,7 @@ LookAround(void)
 	if (ChangesBatch()->rows > 0)
 		Flush();
 	Resync();
+	looking = false;
 	InvalidateSystemCaches();
 }
 

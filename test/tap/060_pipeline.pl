@@ -147,6 +147,11 @@ sql(q{
 	INSERT INTO things VALUES ('key-1', 1001, 'x', 1, 'text');
 });
 is_lake_equal($node, 'things', 'columns renamed, widened, dropped and added again');
+sql('ALTER TABLE things ALTER COLUMN label TYPE text USING upper(label)');
+is_lake_equal($node, 'things', 'ALTER TABLE that gives all rows another value');
+sql(q{BEGIN ISOLATION LEVEL REPEATABLE READ; UPDATE things SET label = 'y' WHERE id = 1000;
+	ALTER TABLE things ALTER COLUMN n TYPE bigint USING n * 10; UPDATE things SET label = 'z' WHERE id = 1001; COMMIT});
+is_lake_equal($node, 'things', 'ALTER TABLE between changes');
 sql('TRUNCATE things_router_shard_0.things');
 is_lake_equal($node, 'things', 'TRUNCATE of one shard');
 sql(q{
