@@ -73,7 +73,7 @@ REVOKE ALL ON FUNCTION _shard.lake_unregister(oid) FROM PUBLIC;
 
 CREATE FUNCTION _shard.on_table_rewrite() RETURNS event_trigger
     AS 'MODULE_PATHNAME', 'shard_on_table_rewrite' LANGUAGE C
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+    SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION _shard.on_table_rewrite() IS 'shard: lets tables be compared with the lake after ALTER TABLE gave their rows new values';
 CREATE EVENT TRIGGER shard_table_rewrite ON table_rewrite EXECUTE FUNCTION _shard.on_table_rewrite();
 ALTER EVENT TRIGGER shard_table_rewrite ENABLE ALWAYS;

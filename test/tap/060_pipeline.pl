@@ -152,6 +152,10 @@ is_lake_equal($node, 'things', 'ALTER TABLE that gives all rows another value');
 sql(q{BEGIN ISOLATION LEVEL REPEATABLE READ; UPDATE things SET label = 'y' WHERE id = 1000;
 	ALTER TABLE things ALTER COLUMN n TYPE bigint USING n * 10; UPDATE things SET label = 'z' WHERE id = 1001; COMMIT});
 is_lake_equal($node, 'things', 'ALTER TABLE between changes');
+sql(q{CREATE ROLE keeper; GRANT CREATE, USAGE ON SCHEMA public TO keeper; ALTER TABLE things OWNER TO keeper;
+	SET ROLE keeper; ALTER TABLE things ALTER COLUMN label TYPE text USING label || '!'; RESET ROLE;
+	ALTER TABLE things OWNER TO CURRENT_USER; DROP OWNED BY keeper; DROP ROLE keeper});
+is_lake_equal($node, 'things', 'ALTER TABLE by the owner of the table');
 sql('TRUNCATE things_router_shard_0.things');
 is_lake_equal($node, 'things', 'TRUNCATE of one shard');
 sql(q{
