@@ -265,6 +265,7 @@ while (time < $end || $round < 2)
 print "# $round rounds, $migrations migrations\n";
 
 # What the event log says happened leads to the rows that are there.
+$node->safe_psql('postgres', 'SELECT shard.flush()');
 is( $node->safe_psql('postgres', q{
 		WITH since AS (SELECT coalesce(max(_lsn), 0) AS lsn FROM lake.live_events WHERE _verb = 'truncated')
 		SELECT count(*) FILTER (WHERE _verb = 'created') - count(*) FILTER (WHERE _verb = 'deleted')
