@@ -118,7 +118,7 @@ for my $step (@steps)
 	$node->wait_for_log(qr/terminated by signal 9/, $log);
 	set_point('');
 	$writer->finish();
-	$node->poll_query_until('postgres', 'SELECT true') or die "$step: no recovery";
+	wait_until_up($node) or die "$step: no recovery";
 	check("killed at $step");
 	$from += 1000;
 }
@@ -135,7 +135,7 @@ for my $step (qw(pipeline-before-slot-kept pipeline-after-slot-kept pipeline-res
 	$node->wait_for_log(qr/terminated by signal 9/, $log);
 	set_point('');
 	$writer->finish();
-	$node->poll_query_until('postgres', 'SELECT true') or die "$step: no recovery";
+	wait_until_up($node) or die "$step: no recovery";
 	check("killed at $step");
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_replication_slots'), '1', "$step: there is one slot");
 	$from += 1000;

@@ -63,7 +63,7 @@ sub set_point
 
 sub wait_up
 {
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+	wait_until_up($node) or die 'the server does not come back';
 	return;
 }
 

@@ -77,7 +77,7 @@ for my $round (1 .. 2)
 	my $writer = start_writer($from);
 	is(kill_matching($node, 'pipeline'), 1, "pipeline worker killed, round $round");
 	finish_writer($writer);
-	$node->poll_query_until('postgres', 'SELECT true') or die 'no recovery';
+	wait_until_up($node) or die 'no recovery';
 	check("pipeline worker killed, round $round");
 	$from += 10_000;
 }

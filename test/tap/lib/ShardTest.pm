@@ -22,12 +22,13 @@ package ShardTest;
 use strict;
 use warnings;
 use Exporter 'import';
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(shard_node shard_settings shard_table is_lake_equal kill_matching);
+our @EXPORT = qw(shard_node shard_settings shard_table is_lake_equal kill_matching wait_until_up);
 
 # The settings without which the extension does not run in full.
 sub shard_settings
@@ -98,6 +99,22 @@ sub is_lake_equal
 			(SELECT $columns FROM lake.$table EXCEPT ALL SELECT $columns FROM $table)) d});
 	$differences =~ s/^.*\n//s;
 	return is($differences, '0', "$name: live table and lake have the same rows");
+}
+
+# Wait until a server that went through crash recovery takes connections again.
+# A query would not do: psql can end before it has read its input, and IPC::Run
+# then dies of the broken pipe.
+sub wait_until_up
+{
+	my ($node) = @_;
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		my ($out, $err) = ('', '');
+		return 1 if IPC::Run::run([ 'pg_isready', '-q', '-d', $node->connstr('postgres') ],
+			'>', \$out, '2>', \$err);
+		usleep(100_000);
+	}
+	return 0;
 }
 
 # Send SIGKILL to the server's processes whose backend_type matches; how many.
