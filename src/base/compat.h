@@ -140,4 +140,11 @@
 #define EXECUTOR_RUN_ARGS	query, direction, count, execute_once
 #endif
 
+/* An empty logical message outside of the transaction; its place in the WAL. */
+#if PG_VERSION_NUM >= 170000
+#define LogMarker(prefix)	LogLogicalMessage((prefix), "", 0, false, false)
+#else
+#define LogMarker(prefix)	LogLogicalMessage((prefix), "", 0, false)
+#endif
+
 #endif							/* SHARD_COMPAT_H */

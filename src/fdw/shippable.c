@@ -106,25 +106,25 @@ static FunctionRule function_rules[] = {
 	{F_DATE_TIMESTAMP, "(CASE WHEN isinf(%1) THEN CASE WHEN %1 > make_timestamp(0) THEN DATE 'infinity' "
 		"ELSE DATE '-infinity' END ELSE CAST(%1 AS DATE) END)", 0},
 
-	{F_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", 0},
-	{F_CHAR_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", 0},
-	{F_CHARACTER_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", 0},
+	{F_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", NEED_CHARACTERS},
+	{F_CHAR_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", NEED_CHARACTERS},
+	{F_CHARACTER_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", NEED_CHARACTERS},
 	{F_TEXTCAT, "(%1 || %2)", 0},
-	{F_SUBSTR_TEXT_INT4, "substring(%1, %2)", NEED_POSITION},
-	{F_SUBSTR_TEXT_INT4_INT4, "substring(%1, %2, %3)", NEED_POSITION},
-	{F_SUBSTRING_TEXT_INT4, "substring(%1, %2)", NEED_POSITION},
-	{F_SUBSTRING_TEXT_INT4_INT4, "substring(%1, %2, %3)", NEED_POSITION},
+	{F_SUBSTR_TEXT_INT4, "substring(%1, %2)", NEED_POSITION | NEED_CHARACTERS},
+	{F_SUBSTR_TEXT_INT4_INT4, "substring(%1, %2, %3)", NEED_POSITION | NEED_CHARACTERS},
+	{F_SUBSTRING_TEXT_INT4, "substring(%1, %2)", NEED_POSITION | NEED_CHARACTERS},
+	{F_SUBSTRING_TEXT_INT4_INT4, "substring(%1, %2, %3)", NEED_POSITION | NEED_CHARACTERS},
 	{F_STARTS_WITH, "starts_with(%1, %2)", NEED_TEXT},
-	{F_STRPOS, "CAST(strpos(%1, %2) AS INTEGER)", NEED_TEXT},
-	{F_POSITION_TEXT_TEXT, "CAST(strpos(%1, %2) AS INTEGER)", NEED_TEXT},
+	{F_STRPOS, "CAST(strpos(%1, %2) AS INTEGER)", NEED_TEXT | NEED_CHARACTERS},
+	{F_POSITION_TEXT_TEXT, "CAST(strpos(%1, %2) AS INTEGER)", NEED_TEXT | NEED_CHARACTERS},
 	{F_REPLACE, "replace(%1, %2, %3)", NEED_TEXT},
 	{F_BTRIM_TEXT, "trim(%1, ' ')", 0},
 	{F_LTRIM_TEXT, "ltrim(%1, ' ')", 0},
 	{F_RTRIM_TEXT, "rtrim(%1, ' ')", 0},
-	{F_TEXTLIKE, "(%1 LIKE %2 ESCAPE '\\')", NEED_PATTERN},
-	{F_LIKE_TEXT_TEXT, "(%1 LIKE %2 ESCAPE '\\')", NEED_PATTERN},
-	{F_TEXTNLIKE, "(NOT (%1 LIKE %2 ESCAPE '\\'))", NEED_PATTERN},
-	{F_NOTLIKE_TEXT_TEXT, "(NOT (%1 LIKE %2 ESCAPE '\\'))", NEED_PATTERN},
+	{F_TEXTLIKE, "(%1 LIKE %2 ESCAPE '\\')", NEED_PATTERN | NEED_CHARACTERS},
+	{F_LIKE_TEXT_TEXT, "(%1 LIKE %2 ESCAPE '\\')", NEED_PATTERN | NEED_CHARACTERS},
+	{F_TEXTNLIKE, "(NOT (%1 LIKE %2 ESCAPE '\\'))", NEED_PATTERN | NEED_CHARACTERS},
+	{F_NOTLIKE_TEXT_TEXT, "(NOT (%1 LIKE %2 ESCAPE '\\'))", NEED_PATTERN | NEED_CHARACTERS},
 
 	{F_EXTRACT_TEXT_DATE, NULL, NEED_FIELD | NEED_DECIMAL_RESULT},
 	{F_EXTRACT_TEXT_TIMESTAMP, NULL, NEED_FIELD | NEED_DECIMAL_RESULT},
@@ -246,9 +246,15 @@ const FunctionRule *
 FunctionRuleOf(Oid function)
 {
 	FunctionRule key = {function};
+	const FunctionRule *rule;
 
 	PrepareLists();
-	return bsearch(&key, function_rules, lengthof(function_rules), sizeof(FunctionRule), CompareFunctionRules);
+	rule = bsearch(&key, function_rules, lengthof(function_rules), sizeof(FunctionRule), CompareFunctionRules);
+
+	/* in SQL_ASCII, a character is a byte */
+	if (rule != NULL && (rule->needs & NEED_CHARACTERS) != 0 && GetDatabaseEncoding() != PG_UTF8)
+		return NULL;
+	return rule;
 }
 
 const AggregateRule *

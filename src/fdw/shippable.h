@@ -18,6 +18,7 @@
 #define NEED_DECIMAL_PAIR		0x0020	/* both arguments fit one decimal type */
 #define NEED_DECIMAL_RESULT		0x0040	/* the result fits a decimal type */
 #define NEED_FIELD				0x0080	/* first argument: a constant field of a date; see FieldRule */
+#define NEED_CHARACTERS			0x0100	/* the database counts characters as UTF-8 does */
 
 typedef struct FunctionRule
 {

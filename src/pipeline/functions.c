@@ -8,9 +8,11 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "base/compat.h"
 #include "base/shmem.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -19,6 +21,7 @@
 #include "replication/message.h"
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -89,6 +92,29 @@ RequestFlush(XLogRecPtr lsn, PipelineEntry *copy, bool *found)
 }
 
 /*
+ * A flush does not bring tables up to date that the pipeline leaves out: say so.
+ */
+static void
+WarnOfTablesLeftOut(void)
+{
+	SPI_connect();
+	PushActiveSnapshot(GetLatestSnapshot());
+	if (SPI_execute("SELECT relation, lake_problem FROM shard.tables"
+					" WHERE lake_problem IS NOT NULL", false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read shard.tables");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the pipeline leaves out table %s: its lake table is out of date",
+						SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1)),
+				 errdetail_internal("%s", SPI_getvalue(SPI_tuptable->vals[i],
+													   SPI_tuptable->tupdesc, 2)),
+				 errhint("Undistribute the table and distribute it again.")));
+	PopActiveSnapshot();
+	SPI_finish();
+}
+
+/*
  * shard.flush(timeout interval) returns pg_lsn
  *
  * A message of our own in the WAL marks the place: everything that committed
@@ -108,11 +134,7 @@ shard_flush(PG_FUNCTION_ARGS)
 	if (StatusServerProblem(&hint) != NULL)
 		NotRunning(&entry, false);
 
-	lsn = LogLogicalMessage("shard", "", 0, false
-#if PG_VERSION_NUM >= 170000
-							,true
-#endif
-		);
+	lsn = LogMarker("shard");
 	XLogFlush(lsn);
 
 	ConditionVariablePrepareToSleep(&Pipeline->changed);
@@ -129,6 +151,7 @@ shard_flush(PG_FUNCTION_ARGS)
 					 errhint("The changes are not lost; see the view shard.pipeline_status.")));
 	}
 	ConditionVariableCancelSleep();
+	WarnOfTablesLeftOut();
 	PG_RETURN_LSN(lsn);
 }
 

@@ -297,7 +297,7 @@ is($node->safe_psql('postgres', engine_query('SELECT 9')), '9', 'and goes on wit
 
 # The supervisor's end is the engine's, too.
 $pid = status('pid');
-kill 'TERM', `ps -o ppid= -p $pid` + 0;
+kill 'TERM', (slurp_file("/proc/$pid/stat") =~ /\) \S (\d+)/);
 ok($node->poll_query_until('postgres', "SELECT coalesce(bool_and(pid <> $pid), false) FROM shard.engine_status"),
 	'a new supervisor starts a new engine');
 ok(gone($pid), 'the old one is gone');
