@@ -55,7 +55,7 @@ sub shard_node
 {
 	my ($name, %settings) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
-	$node->init();
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 	$node->append_conf('postgresql.conf', shard_settings($node, %settings));
 	$node->start();
 	$node->safe_psql('postgres', 'CREATE EXTENSION shard');
