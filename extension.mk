@@ -7,7 +7,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" shard.contro
 DATA_built = shard--$(EXTVERSION).sql
 
 # The install script's fragments, in order.
-SQL_FRAGMENTS = 10_base 20_catalog 30_table 40_engine 50_lake 60_pipeline 65_tables 70_fdw 80_migration
+SQL_FRAGMENTS = 10_base 20_catalog 30_table 40_engine 50_lake 60_pipeline 65_tables 70_fdw 80_migration 90_restore
 
 SERVER_SOURCES = src/shard.c $(sort $(wildcard \
 	src/base/*.c src/router/*.c src/catalog/*.c src/table/*.c src/wire/*.c src/client/*.c \

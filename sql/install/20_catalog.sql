@@ -57,11 +57,13 @@ CREATE TABLE _shard.sharded_table (
     distributed_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 
--- A row here says that all rows of a router are there.  Its foreign keys, two of
--- them over columns that stay null, make pg_dump restore it after shards and
--- pins: a map without its pins would call rows misplaced that are not.
+-- A router is there when its row here is, and its shards, and its pins if it has
+-- any: while a database is restored these tables are filled one by one, and a map
+-- without its pins would call rows misplaced that are not.  The foreign keys, two
+-- of them over columns that stay null, make pg_dump write this table last.
 CREATE TABLE _shard.router_ready (
     router text COLLATE "C" PRIMARY KEY REFERENCES _shard.router ON DELETE CASCADE ON UPDATE CASCADE,
+    pinned boolean NOT NULL DEFAULT false,    -- are there pins?
     no_shard int CHECK (no_shard IS NULL),
     no_pin text COLLATE "C" CHECK (no_pin IS NULL),
     FOREIGN KEY (router, no_shard) REFERENCES _shard.shard,

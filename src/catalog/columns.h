@@ -53,6 +53,12 @@ enum
 
 enum
 {
+	Anum_router_ready_router = 1,
+	Anum_router_ready_pinned
+};
+
+enum
+{
 	Anum_sharded_table_relation = 1,
 	Anum_sharded_table_router,
 	Anum_sharded_table_partition_key,

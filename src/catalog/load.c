@@ -153,6 +153,24 @@ HasRow(const char *table, const char *router)
 	return found;
 }
 
+/*
+ * Are all rows of the router there?  Each table of a restore is filled at once,
+ * so that one row of it tells of all.
+ */
+static bool
+IsComplete(const Router *router)
+{
+	Datum		key = CStringGetTextDatum(router->name);
+	CatalogScan scan = CatalogScanBegin("router_ready", 1, &key);
+	HeapTuple	tuple = CatalogScanNext(&scan);
+	bool		complete = HeapTupleIsValid(tuple) && router->nshards > 0;
+
+	if (complete && DatumGetBool(CatalogColumn(&scan, tuple, Anum_router_ready_pinned, NULL)))
+		complete = router->has_pins;
+	CatalogScanEnd(&scan);
+	return complete;
+}
+
 const RouterShard *
 RouterShardByIndex(const Router *router, int shard_index)
 {
@@ -197,10 +215,12 @@ RouterLoad(const char *name)
 {
 	Router	   *router = LoadRow(name);
 
-	if (router == NULL || !HasRow("router_ready", name))
+	if (router == NULL)
 		return NULL;
 	LoadShards(router);
 	router->has_pins = HasRow("pin", name);
+	if (!IsComplete(router))
+		return NULL;
 	router->map = RouterBuildMap(router, router->nmembers, router->members);
 	if (router->migrating)
 		router->next_map = RouterBuildMap(router, router->nnext_members, router->next_members);

@@ -243,6 +243,7 @@ shard_pin(PG_FUNCTION_ARGS)
 				  3, (Oid[]) {TEXTOID, TEXTOID, INT4OID},
 				  (Datum[]) {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)},
 				  NULL, SPI_OK_INSERT);
+	RouterNotePins(name);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -265,6 +266,7 @@ shard_unpin(PG_FUNCTION_ARGS)
 	RouterExecute("DELETE FROM _shard.pin WHERE router = $1 AND key = $2",
 				  2, (Oid[]) {TEXTOID, TEXTOID},
 				  (Datum[]) {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)}, NULL, SPI_OK_DELETE);
+	RouterNotePins(name);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -86,6 +86,14 @@ RouterExecute(const char *command, int nargs, Oid *types, Datum *values, const c
 		elog(ERROR, "\"%s\" failed: %s", command, SPI_result_code_string(rc));
 }
 
+void
+RouterNotePins(const char *router)
+{
+	RouterExecute("UPDATE _shard.router_ready AS r SET pinned = NOT pinned WHERE router = $1"
+				  " AND pinned <> EXISTS (SELECT FROM _shard.pin AS p WHERE p.router = r.router)",
+				  1, (Oid[]) {TEXTOID}, (Datum[]) {CStringGetTextDatum(router)}, NULL, SPI_OK_UPDATE);
+}
+
 /* ---- checks ---- */
 
 static void

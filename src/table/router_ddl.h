@@ -18,4 +18,7 @@ extern char *RouterKeyFunction(Oid function);
 extern void RouterExecute(const char *command, int nargs, Oid *types, Datum *values,
 						  const char *nulls, int expected);
 
+/* After a change of its pins, within SPI: note whether a router has any. */
+extern void RouterNotePins(const char *router);
+
 #endif							/* SHARD_TABLE_ROUTER_DDL_H */

@@ -163,6 +163,7 @@ ApplyPins(Datum definition, const char *name)
 	Apply("INSERT INTO _shard.pin (router, key, shard_index)"
 		  " SELECT $2, p.key, p.value::int FROM pg_catalog.jsonb_each_text($1->'pins') AS p",
 		  definition, name, SPI_OK_INSERT);
+	RouterNotePins(name);
 }
 
 /*

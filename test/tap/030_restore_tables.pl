@@ -109,14 +109,15 @@ $node->command_ok([ 'pg_restore', @connection, '-j', '2', '--exit-on-error', '-d
 	'restored by pg_restore -j 2');
 check('by_pg_restore', 'pg_restore -j 2');
 
-# Rows of the shards first, those of the catalog last: the worst order there is.
+# Rows of the shards first, those of the catalog last and backwards: the worst
+# order there is, and a parallel restore may come near it.
 my ($list) = run_command([ 'pg_restore', '--list', "$dir/dump" ]);
 my @data = grep { / TABLE DATA / } split /\n/, $list;
 my @others = grep { !/ TABLE DATA / } split /\n/, $list;
 my %list = (
 	schema => [ grep { !/ (CONSTRAINT|INDEX|INDEX ATTACH|FK CONSTRAINT|TRIGGER) / } @others ],
 	shards => [ grep { !/ TABLE DATA _shard / } @data ],
-	catalog => [ grep { / TABLE DATA _shard / } @data ],
+	catalog => [ reverse grep { / TABLE DATA _shard / } @data ],
 	rest => [ grep { / (CONSTRAINT|INDEX|INDEX ATTACH|FK CONSTRAINT|TRIGGER) / } @others ]);
 cmp_ok(scalar @{ $list{catalog} }, '>', 3, 'the catalog is dumped');
 for my $part (qw(schema shards catalog rest))
