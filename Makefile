@@ -37,5 +37,7 @@ check: deps
 
 bench: deps
 	test/bench/run
+	test/bench/run lake
+	test/bench/queries
 
 .PHONY: all install uninstall clean deps demo check bench

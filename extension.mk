@@ -7,19 +7,19 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" shard.contro
 DATA_built = shard--$(EXTVERSION).sql
 
 # The install script's fragments, in order.
-SQL_FRAGMENTS = 10_base 20_catalog 30_table 40_engine 50_lake 60_pipeline 65_tables 70_fdw 80_migration 90_restore
+SQL_FRAGMENTS = 10_base 20_catalog 30_table 40_engine 50_lake 60_pipeline 62_emit 63_resync 65_tables 67_maintenance 70_fdw 75_command 80_migration 81_schedule 82_isolate 83_ranges 85_monitor 90_restore
 
 SERVER_SOURCES = src/shard.c $(sort $(wildcard \
 	src/base/*.c src/router/*.c src/catalog/*.c src/table/*.c src/wire/*.c src/client/*.c \
 	src/lake/*.c src/lake/io/*.c src/lake/iceberg/*.c src/lake/registry/*.c \
-	src/pipeline/*.c src/fdw/*.c src/migration/*.c))
+	src/command/*.c src/pipeline/*.c src/fdw/*.c src/maintain/*.c src/migration/*.c src/monitor/*.c))
 OBJS = $(SERVER_SOURCES:.c=.o)
 
 PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
 PG_CPPFLAGS = -I$(CURDIR)/src -MMD -MP
 PG_CFLAGS   = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-declaration-after-statement
-SHLIB_LINK  = -lz -lxxhash
+SHLIB_LINK  = -lz -lzstd -lsnappy -lxxhash -lcurl
 EXTRA_CLEAN = build/engine build/shard_engine build/unit $(OBJS:.o=.d)
 # No bitcode: routing is too short to gain from inlining by the JIT compiler.
 override with_llvm = no
@@ -49,7 +49,7 @@ build/engine/%.o: src/%.c
 	$(CC) $(ENGINE_CFLAGS) -c -o $@ $<
 
 build/shard_engine: $(ENGINE_OBJS)
-	$(CC) -pthread -o $@ $(ENGINE_OBJS) -L$(SHARD_DEPS)/lib -lduckdb -lxxhash -Wl,-rpath,'$$ORIGIN'
+	$(CC) -pthread -o $@ $(ENGINE_OBJS) -L$(SHARD_DEPS)/lib -lduckdb -lxxhash -lz -Wl,-rpath,'$$ORIGIN'
 
 -include $(ENGINE_OBJS:.o=.d)
 

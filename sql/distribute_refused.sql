@@ -33,7 +33,7 @@ SELECT shard.distribute_table('dr.a_foreign_table', 'dr', lake => false);
 SELECT shard.distribute_table(0, 'dr', lake => false);
 
 -- Keys.
-CREATE TABLE dr.t (id int, k text, n numeric NOT NULL, c char(3) NOT NULL, g text GENERATED ALWAYS AS (k || 'x') STORED NOT NULL);
+CREATE TABLE dr.t (id int, k text, n float8 NOT NULL, c char(3) NOT NULL, g text GENERATED ALWAYS AS (k || 'x') STORED NOT NULL);
 INSERT INTO dr.t (id, k, n, c) VALUES (1, 'a', 1, 'x'), (2, 'b', 2, 'y');
 SELECT shard.distribute_table('dr.t', 'nothing', lake => false);
 SELECT shard.distribute_table('dr.t', 'dr', '{missing}', lake => false);

@@ -5,8 +5,7 @@ SET search_path = lakeo, public;
 
 -- Options.
 CREATE SERVER lakeo FOREIGN DATA WRAPPER shard_lake OPTIONS (catalog 'hive');
-CREATE SERVER lakeo FOREIGN DATA WRAPPER shard_lake OPTIONS (catalog 'rest');
-CREATE SERVER lakeo FOREIGN DATA WRAPPER shard_lake OPTIONS (uri 'http://localhost');
+CREATE SERVER lakeo FOREIGN DATA WRAPPER shard_lake OPTIONS (url 'http://localhost');
 CREATE SERVER lakeo FOREIGN DATA WRAPPER shard_lake OPTIONS (catalog 'postgres');
 CREATE USER MAPPING FOR CURRENT_USER SERVER lakeo OPTIONS (password 'x');
 CREATE FOREIGN TABLE f (id bigint) SERVER lakeo;

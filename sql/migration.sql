@@ -58,7 +58,8 @@ CREATE TABLE mg_placed AS SELECT 'key-' || i AS k, shard.route('mg', 'key-' || i
 SELECT shard.plan_add_shard('mg', 'shard-2');
 SELECT shard.plan_add_shard('mg', '');
 SELECT shard.plan_add_shard('mg', server => 'elsewhere');
-SELECT shard.add_shard('mg', partition_keys => '{a}');
+SELECT shard.add_shard('mg', partition_keys => '{a,NULL}');
+SELECT shard.add_shard('mg', partition_keys => '{a,b,a}');
 SELECT shard.add_shard('mg', batch_size => 0);
 
 SELECT shard.plan_add_shard('mg', 'new one') AS plan \gset

@@ -4,14 +4,17 @@
  */
 #include "postgres.h"
 
+#include "base/counters.h"
 #include "base/settings.h"
 #include "base/shmem.h"
 #include "catalog/catalog.h"
 #include "client/engine.h"
+#include "command/only_shard.h"
 #include "fdw/fdw.h"
 #include "fmgr.h"
 #include "lake/lake.h"
 #include "migration/migration.h"
+#include "monitor/monitor.h"
 #include "pipeline/pipeline.h"
 #include "table/table.h"
 
@@ -27,12 +30,15 @@ void
 _PG_init(void)
 {
 	SettingsInit();
+	CountersInit();
 	CatalogInit();
 	TableInit();
+	OnlyShardInit();
 	ClientInit();
 	LakeInit();
 	PipelineInit();
 	FdwInit();
 	MigrationInit();
+	MonitorInit();
 	ShmemInstall();
 }

@@ -38,6 +38,7 @@ CREATE TABLE _shard.shard (
     server text,                          -- null: this server
     schema_name text NOT NULL,
     weight float8 NOT NULL DEFAULT 1 CHECK (weight > 0),
+    dedicated boolean NOT NULL DEFAULT false,     -- made for keys of its own: rebalancing leaves it alone
     PRIMARY KEY (router, shard_index),
     UNIQUE (router, shard_name)
 );
@@ -49,31 +50,45 @@ CREATE TABLE _shard.pin (
     PRIMARY KEY (router, key)
 );
 
+-- What a migration changes of the pins: a key below the frontier follows the row
+-- here, if it has one, and no pin if that says null.  The last batch makes it a pin.
+CREATE TABLE _shard.next_pin (
+    router text COLLATE "C" NOT NULL REFERENCES _shard.router ON DELETE CASCADE ON UPDATE CASCADE,
+    key text COLLATE "C" NOT NULL,
+    shard_index int,
+    PRIMARY KEY (router, key)
+);
+
 CREATE TABLE _shard.sharded_table (
     relation regclass PRIMARY KEY,        -- the partitioned parent
     router text COLLATE "C" NOT NULL REFERENCES _shard.router ON UPDATE CASCADE,
     partition_key text[] NOT NULL,
     lake boolean NOT NULL,
+    lake_options jsonb,                   -- partitions and sort order of its lake tables
     distributed_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 
 -- A router is there when its row here is, and its shards, and its pins if it has
 -- any: while a database is restored these tables are filled one by one, and a map
--- without its pins would call rows misplaced that are not.  The foreign keys, two
+-- without its pins would call rows misplaced that are not.  The foreign keys, three
 -- of them over columns that stay null, make pg_dump write this table last.
 CREATE TABLE _shard.router_ready (
     router text COLLATE "C" PRIMARY KEY REFERENCES _shard.router ON DELETE CASCADE ON UPDATE CASCADE,
     pinned boolean NOT NULL DEFAULT false,    -- are there pins?
+    next_pinned boolean NOT NULL DEFAULT false,   -- does a migration change some?
     no_shard int CHECK (no_shard IS NULL),
     no_pin text COLLATE "C" CHECK (no_pin IS NULL),
+    no_next_pin text COLLATE "C" CHECK (no_next_pin IS NULL),
     FOREIGN KEY (router, no_shard) REFERENCES _shard.shard,
-    FOREIGN KEY (router, no_pin) REFERENCES _shard.pin
+    FOREIGN KEY (router, no_pin) REFERENCES _shard.pin,
+    FOREIGN KEY (router, no_next_pin) REFERENCES _shard.next_pin
 );
 
 SELECT pg_catalog.pg_extension_config_dump('_shard.router', '');
 SELECT pg_catalog.pg_extension_config_dump('_shard.router_ready', '');
 SELECT pg_catalog.pg_extension_config_dump('_shard.shard', '');
 SELECT pg_catalog.pg_extension_config_dump('_shard.pin', '');
+SELECT pg_catalog.pg_extension_config_dump('_shard.next_pin', '');
 SELECT pg_catalog.pg_extension_config_dump('_shard.sharded_table', '');
 
 -- Every change of a map reaches every backend.
@@ -116,6 +131,17 @@ CREATE TRIGGER map_changed_truncate AFTER TRUNCATE ON _shard.pin
 ALTER TABLE _shard.pin ENABLE ALWAYS TRIGGER map_changed_insert, ENABLE ALWAYS TRIGGER map_changed_update,
     ENABLE ALWAYS TRIGGER map_changed_delete, ENABLE ALWAYS TRIGGER map_changed_truncate;
 
+CREATE TRIGGER map_changed_insert AFTER INSERT ON _shard.next_pin REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION _shard.map_changed();
+CREATE TRIGGER map_changed_update AFTER UPDATE ON _shard.next_pin REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION _shard.map_changed();
+CREATE TRIGGER map_changed_delete AFTER DELETE ON _shard.next_pin REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION _shard.map_changed();
+CREATE TRIGGER map_changed_truncate AFTER TRUNCATE ON _shard.next_pin
+    FOR EACH STATEMENT EXECUTE FUNCTION _shard.map_changed();
+ALTER TABLE _shard.next_pin ENABLE ALWAYS TRIGGER map_changed_insert, ENABLE ALWAYS TRIGGER map_changed_update,
+    ENABLE ALWAYS TRIGGER map_changed_delete, ENABLE ALWAYS TRIGGER map_changed_truncate;
+
 CREATE TRIGGER map_changed_insert AFTER INSERT ON _shard.router_ready REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION _shard.map_changed();
 CREATE TRIGGER map_changed_update AFTER UPDATE ON _shard.router_ready REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
@@ -126,6 +152,14 @@ CREATE TRIGGER map_changed_truncate AFTER TRUNCATE ON _shard.router_ready
     FOR EACH STATEMENT EXECUTE FUNCTION _shard.map_changed();
 ALTER TABLE _shard.router_ready ENABLE ALWAYS TRIGGER map_changed_insert, ENABLE ALWAYS TRIGGER map_changed_update,
     ENABLE ALWAYS TRIGGER map_changed_delete, ENABLE ALWAYS TRIGGER map_changed_truncate;
+
+CREATE FUNCTION _shard.tables_changed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'shard_tables_changed';
+COMMENT ON FUNCTION _shard.tables_changed() IS 'shard: makes every backend look again whether a table is distributed';
+REVOKE ALL ON FUNCTION _shard.tables_changed() FROM PUBLIC;
+CREATE TRIGGER tables_changed AFTER INSERT OR UPDATE OR DELETE ON _shard.sharded_table
+    FOR EACH ROW EXECUTE FUNCTION _shard.tables_changed();
+ALTER TABLE _shard.sharded_table ENABLE ALWAYS TRIGGER tables_changed;
 
 -- Routers.
 
@@ -150,12 +184,13 @@ CREATE FUNCTION shard.create_router(
     retry jsonb DEFAULT '{"max_retries": 3, "retry_delay_ms": 100, "backoff": 2}',
     enable_metrics boolean DEFAULT true,
     track_access boolean DEFAULT true,
-    track_metadata boolean DEFAULT true
+    track_metadata boolean DEFAULT true,
+    weights float8[] DEFAULT NULL
 ) RETURNS void
     LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'shard_create_router';
 COMMENT ON FUNCTION shard.create_router(text, text, int, text[], text, boolean, regprocedure, regtype, jsonb,
-    regprocedure, int, int, text, text, bigint, bigint, bigint, jsonb, boolean, boolean, boolean)
+    regprocedure, int, int, text, text, bigint, bigint, bigint, jsonb, boolean, boolean, boolean, float8[])
     IS 'creates a router: a named mapping from partition keys to shards';
 
 CREATE FUNCTION shard.create_router(definition jsonb) RETURNS void
@@ -181,13 +216,16 @@ CREATE FUNCTION shard.alter_router(
     retry jsonb DEFAULT NULL,
     enable_metrics boolean DEFAULT NULL,
     track_access boolean DEFAULT NULL,
-    track_metadata boolean DEFAULT NULL
-) RETURNS void
+    track_metadata boolean DEFAULT NULL,
+    ranges jsonb DEFAULT NULL,
+    default_shard int DEFAULT NULL,
+    weights float8[] DEFAULT NULL
+) RETURNS bigint
     LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'shard_alter_router';
 COMMENT ON FUNCTION shard.alter_router(text, text, boolean, regprocedure, bigint, bigint, bigint, jsonb, boolean,
-    boolean, boolean)
-    IS 'changes settings of a router that move no keys; null leaves one as it is, '''' or 0 takes it away';
+    boolean, boolean, jsonb, int, float8[])
+    IS 'changes settings of a router, and its ranges; null leaves one as it is, '''' or 0 takes it away; returns the id of the migration that moves rows, if there are too many to move at once';
 
 CREATE FUNCTION shard.drop_router(name text) RETURNS void
     LANGUAGE c VOLATILE STRICT SET search_path = pg_catalog, pg_temp
@@ -233,6 +271,33 @@ CREATE FUNCTION shard.assign(router text, thing jsonb) RETURNS int
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'shard_assign';
 COMMENT ON FUNCTION shard.assign(text, jsonb) IS 'index of the shard that a thing belongs to';
 
+-- Of these consist partition keys that are expressions, see src/table/key.c.  Every user runs them.
+
+CREATE FUNCTION _shard.partition_key(VARIADIC "any") RETURNS text
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'shard_partition_key';
+COMMENT ON FUNCTION _shard.partition_key(VARIADIC "any")
+    IS 'shard: partition key of a row, its parts joined by a colon; an error if a part is null or empty';
+
+CREATE FUNCTION _shard.partition_key_or(fallback "any", VARIADIC "any") RETURNS text
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'shard_partition_key_or';
+COMMENT ON FUNCTION _shard.partition_key_or("any", VARIADIC "any")
+    IS 'shard: partition key of a row, its parts joined by a colon, or the fallback if a part is null';
+
+CREATE FUNCTION _shard.probe_key(VARIADIC "any") RETURNS text
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'shard_probe_key';
+COMMENT ON FUNCTION _shard.probe_key(VARIADIC "any")
+    IS 'shard: partition key that a query asks for; null if no row can have it';
+
+CREATE FUNCTION _shard.key_object(names text[], VARIADIC "any") RETURNS jsonb
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'shard_key_object';
+COMMENT ON FUNCTION _shard.key_object(text[], VARIADIC "any")
+    IS 'shard: columns of a row as JSON, the same under all settings, for a partition_key_fn';
+
+CREATE FUNCTION _shard.key_shard(router text, key text) RETURNS int
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'shard_key_shard';
+COMMENT ON FUNCTION _shard.key_shard(text, text)
+    IS 'index of the shard of a key that stands in a table: shard.route() without counting, for the empty key as well';
+
 CREATE FUNCTION _shard.key_position(router text, key text) RETURNS bigint
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'shard_key_position';
 COMMENT ON FUNCTION _shard.key_position(text, text)
@@ -259,23 +324,24 @@ COMMENT ON COLUMN shard.shards.weight IS 'share of keys on a ring, relative to t
 
 REVOKE ALL ON FUNCTION
     shard.create_router(text, text, int, text[], text, boolean, regprocedure, regtype, jsonb, regprocedure, int, int,
-        text, text, bigint, bigint, bigint, jsonb, boolean, boolean, boolean),
+        text, text, bigint, bigint, bigint, jsonb, boolean, boolean, boolean, float8[]),
     shard.create_router(jsonb), shard.router_definition(text),
-    shard.alter_router(text, text, boolean, regprocedure, bigint, bigint, bigint, jsonb, boolean, boolean, boolean),
+    shard.alter_router(text, text, boolean, regprocedure, bigint, bigint, bigint, jsonb, boolean, boolean, boolean, jsonb, int, float8[]),
     shard.drop_router(text), shard.pin(text, text, int), shard.unpin(text, text), shard.route(text, text), shard.shard_info(text, text), shard.distribution(text, int),
-    shard.extract_partition_key(text, jsonb), shard.assign(text, jsonb), _shard.key_position(text, text)
+    shard.extract_partition_key(text, jsonb), shard.assign(text, jsonb), _shard.key_position(text, text), _shard.key_shard(text, text)
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     shard.create_router(text, text, int, text[], text, boolean, regprocedure, regtype, jsonb, regprocedure, int, int,
-        text, text, bigint, bigint, bigint, jsonb, boolean, boolean, boolean),
+        text, text, bigint, bigint, bigint, jsonb, boolean, boolean, boolean, float8[]),
     shard.create_router(jsonb), shard.router_definition(text),
-    shard.alter_router(text, text, boolean, regprocedure, bigint, bigint, bigint, jsonb, boolean, boolean, boolean),
+    shard.alter_router(text, text, boolean, regprocedure, bigint, bigint, bigint, jsonb, boolean, boolean, boolean, jsonb, int, float8[]),
     shard.drop_router(text), shard.pin(text, text, int), shard.unpin(text, text)
     TO shard_admin;
 GRANT EXECUTE ON FUNCTION
     shard.route(text, text), shard.shard_info(text, text), shard.distribution(text, int),
-    shard.extract_partition_key(text, jsonb), shard.assign(text, jsonb), _shard.key_position(text, text)
+    shard.extract_partition_key(text, jsonb), shard.assign(text, jsonb), _shard.key_position(text, text), _shard.key_shard(text, text)
     TO shard_reader, shard_admin;
 GRANT SELECT ON shard.routers, shard.shards TO shard_reader, shard_admin;
-GRANT SELECT, INSERT, UPDATE, DELETE ON _shard.router, _shard.router_ready, _shard.shard, _shard.pin, _shard.sharded_table
+GRANT SELECT, INSERT, UPDATE, DELETE ON _shard.router, _shard.router_ready, _shard.shard, _shard.pin, _shard.next_pin,
+        _shard.sharded_table
     TO shard_admin;

@@ -1,12 +1,12 @@
 -- Sharded tables.
 
 CREATE FUNCTION shard.distribute_table(relation regclass, router text, partition_key text[] DEFAULT NULL,
-    lake boolean DEFAULT true) RETURNS void
+    lake boolean DEFAULT true, lake_options jsonb DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME', 'shard_distribute_table' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION shard.distribute_table(regclass, text, text[], boolean) IS
-    'distribute a table over a router''s shards by its partition key (by default the router''s), keeping everything on it; with lake, its changes are kept in the lake, too';
-REVOKE ALL ON FUNCTION shard.distribute_table(regclass, text, text[], boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION shard.distribute_table(regclass, text, text[], boolean) TO shard_admin;
+COMMENT ON FUNCTION shard.distribute_table(regclass, text, text[], boolean, jsonb) IS
+    'distribute a table over a router''s shards by its partition key (by default the router''s), keeping everything on it; with lake, its changes are kept in the lake, too, partitioned and sorted there as lake_options say';
+REVOKE ALL ON FUNCTION shard.distribute_table(regclass, text, text[], boolean, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shard.distribute_table(regclass, text, text[], boolean, jsonb) TO shard_admin;
 
 CREATE FUNCTION shard.undistribute_table(relation regclass) RETURNS void
 AS 'MODULE_PATHNAME', 'shard_undistribute_table' LANGUAGE C VOLATILE STRICT;

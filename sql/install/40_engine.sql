@@ -3,7 +3,7 @@
 CREATE FUNCTION _shard.engine_state(OUT starts bigint, OUT pid bigint, OUT uptime_ms bigint,
         OUT connections bigint, OUT running bigint, OUT queued bigint, OUT max_queries bigint,
         OUT threads bigint, OUT memory_used bigint, OUT memory_limit bigint, OUT spilled bigint,
-        OUT delete_bitmaps bigint, OUT generation bigint, OUT version text)
+        OUT caches bigint, OUT generation bigint, OUT version text)
     RETURNS record
     LANGUAGE C VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'shard_engine_state';
@@ -62,7 +62,7 @@ CREATE VIEW shard.engine_status AS
         s.queued::pg_catalog.int4 AS queries_queued,
         s.max_queries::pg_catalog.int4 AS max_queries,
         s.threads::pg_catalog.int4 AS threads,
-        s.memory_used OPERATOR(pg_catalog.+) s.delete_bitmaps AS memory_used,
+        s.memory_used OPERATOR(pg_catalog.+) s.caches AS memory_used,
         s.memory_limit,
         s.spilled
     FROM _shard.engine_state() s;

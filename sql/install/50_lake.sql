@@ -53,6 +53,18 @@ CREATE FUNCTION shard.lake_snapshots(
 RETURNS SETOF record
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'shard_lake_snapshots';
 
+CREATE FUNCTION shard.lake_history(
+    relation regclass,
+    OUT made_current_at timestamptz, OUT snapshot_id bigint, OUT parent_id bigint,
+    OUT operation text, OUT is_current_ancestor boolean, OUT is_expired boolean)
+RETURNS SETOF record
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'shard_lake_history';
+
+CREATE FUNCTION shard.lake_refs(
+    relation regclass, OUT name text, OUT type text, OUT snapshot_id bigint)
+RETURNS SETOF record
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'shard_lake_refs';
+
 CREATE FUNCTION shard.lake_manifests(
     relation regclass,
     OUT path text, OUT content text, OUT bytes bigint, OUT partition_spec_id int,
@@ -72,15 +84,20 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'shard_lake_files';
 
 COMMENT ON FUNCTION shard.lake_snapshots(regclass) IS
     'snapshots of the lake table behind a foreign table, or of a sharded table''s state table';
+COMMENT ON FUNCTION shard.lake_history(regclass) IS
+    'which snapshot of a lake table was current since when';
+COMMENT ON FUNCTION shard.lake_refs(regclass) IS
+    'branches and tags of a lake table';
 COMMENT ON FUNCTION shard.lake_manifests(regclass) IS
-    'manifests of the current snapshot of a lake table';
+    'manifests of the snapshot of a lake table that queries read';
 COMMENT ON FUNCTION shard.lake_files(regclass) IS
-    'live data and delete files of the current snapshot of a lake table';
+    'live data and delete files of the snapshot of a lake table that queries read';
 
 REVOKE ALL ON FUNCTION shard.lake_snapshots(regclass), shard.lake_manifests(regclass),
-    shard.lake_files(regclass) FROM PUBLIC;
+    shard.lake_files(regclass), shard.lake_history(regclass), shard.lake_refs(regclass) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shard.lake_snapshots(regclass), shard.lake_manifests(regclass),
-    shard.lake_files(regclass) TO shard_admin, shard_reader;
+    shard.lake_files(regclass), shard.lake_history(regclass), shard.lake_refs(regclass)
+    TO shard_admin, shard_reader;
 
 CREATE FUNCTION _shard.lake_empty_trash() RETURNS int
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'shard_lake_empty_trash';

@@ -34,11 +34,13 @@ CREATE TABLE _shard.dead_letter (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     relation oid,
+    kind text NOT NULL CHECK (kind IN ('value', 'table')),
     lsn pg_catalog.pg_lsn,
     event_id text,
     reason text NOT NULL,
     payload jsonb
 );
+CREATE INDEX dead_letter_relation ON _shard.dead_letter (relation, kind, id);
 COMMENT ON TABLE _shard.dead_letter IS 'changes that could not be written to the lake';
 
 CREATE FUNCTION _shard.pipeline_wake() RETURNS void
@@ -66,6 +68,12 @@ CREATE FUNCTION _shard.lake_register(relation regclass) RETURNS void
 COMMENT ON FUNCTION _shard.lake_register(regclass) IS 'give a sharded table its tables in the lake';
 REVOKE ALL ON FUNCTION _shard.lake_register(regclass) FROM PUBLIC;
 
+CREATE FUNCTION _shard.lake_notes(relation regclass) RETURNS void
+    AS 'MODULE_PATHNAME', 'shard_lake_notes' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION _shard.lake_notes(regclass) IS 'say what changes in a table on its way to the lake';
+REVOKE ALL ON FUNCTION _shard.lake_notes(regclass) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION _shard.lake_notes(regclass) TO shard_admin;
+
 CREATE FUNCTION _shard.lake_unregister(relation oid) RETURNS void
     AS 'MODULE_PATHNAME', 'shard_lake_unregister' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION _shard.lake_unregister(oid) IS 'drop the tables in the lake of a table that is not sharded any more';
@@ -79,6 +87,15 @@ CREATE EVENT TRIGGER shard_table_rewrite ON table_rewrite EXECUTE FUNCTION _shar
 ALTER EVENT TRIGGER shard_table_rewrite ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER shard_table_rewrite IS 'shard: follows changes of the values in sharded tables';
 
+CREATE FUNCTION _shard.on_table_change() RETURNS event_trigger
+    AS 'MODULE_PATHNAME', 'shard_on_table_change' LANGUAGE C
+    SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION _shard.on_table_change() IS 'shard: tells the pipeline that a sharded table was altered';
+CREATE EVENT TRIGGER shard_table_change ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE')
+    EXECUTE FUNCTION _shard.on_table_change();
+ALTER EVENT TRIGGER shard_table_change ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER shard_table_change IS 'shard: follows changes of the columns of sharded tables';
+
 CREATE FUNCTION shard.flush(timeout interval DEFAULT '30 s') RETURNS pg_lsn
     AS 'MODULE_PATHNAME', 'shard_flush' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION shard.flush(interval) IS 'wait until all that was committed before this call is in the lake';
@@ -90,7 +107,9 @@ CREATE FUNCTION _shard.pipeline_status(
     OUT read_lsn pg_lsn, OUT flushed_lsn pg_lsn, OUT confirmed_lsn pg_lsn, OUT current_lsn pg_lsn,
     OUT lag_bytes bigint, OUT buffered_rows bigint, OUT rows_read bigint, OUT events_written bigint,
     OUT flushes bigint, OUT resyncs bigint, OUT retries bigint, OUT last_flush_at timestamptz,
-    OUT last_flush_ms float8, OUT last_error text, OUT last_error_at timestamptz) RETURNS record
+    OUT last_flush_ms float8, OUT last_error text, OUT last_error_at timestamptz,
+    OUT events_emitted bigint, OUT events_repeated bigint,
+    OUT wal_kept bigint, OUT warning text) RETURNS record
     AS 'MODULE_PATHNAME', 'shard_pipeline_status' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION _shard.pipeline_status() IS 'state of the pipeline of this database';
 REVOKE ALL ON FUNCTION _shard.pipeline_status() FROM PUBLIC;
@@ -118,10 +137,28 @@ COMMENT ON COLUMN shard.pipeline_status.last_flush_at IS 'end of the last flush'
 COMMENT ON COLUMN shard.pipeline_status.last_flush_ms IS 'duration of the last flush';
 COMMENT ON COLUMN shard.pipeline_status.last_error IS 'the last error of the worker';
 COMMENT ON COLUMN shard.pipeline_status.last_error_at IS 'when that was';
+COMMENT ON COLUMN shard.pipeline_status.events_emitted IS 'events written that shard.emit made, since the server started';
+COMMENT ON COLUMN shard.pipeline_status.events_repeated IS 'emitted events left out because their idempotency key was there already';
+COMMENT ON COLUMN shard.pipeline_status.wal_kept IS 'bytes of WAL that the slot keeps from being recycled';
+COMMENT ON COLUMN shard.pipeline_status.warning IS 'what will happen if this goes on';
 GRANT SELECT ON shard.pipeline_status TO shard_admin, shard_reader;
 
-CREATE VIEW shard.dead_letters AS SELECT id, at, relation, lsn, event_id, reason, payload FROM _shard.dead_letter;
-COMMENT ON VIEW shard.dead_letters IS 'changes that could not be written to the lake';
+CREATE VIEW shard.dead_letters AS
+    SELECT id, at, relation::pg_catalog.regclass AS relation, lsn, event_id, reason, payload, kind
+    FROM _shard.dead_letter;
+COMMENT ON VIEW shard.dead_letters IS 'what could not be written to the lake as it is';
+COMMENT ON COLUMN shard.dead_letters.lsn IS 'commit of the change, or where the pipeline stood';
+COMMENT ON COLUMN shard.dead_letters.event_id IS '_event_id of the change; null if a comparison found the row';
+COMMENT ON COLUMN shard.dead_letters.reason IS 'why';
+COMMENT ON COLUMN shard.dead_letters.payload IS 'the row, or the error';
+COMMENT ON COLUMN shard.dead_letters.kind IS 'value: a column is NULL in the lake instead; table: the table is left out until it is replayed';
+
+CREATE FUNCTION shard.replay_dead_letters(relation regclass DEFAULT NULL) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'shard_replay_dead_letters' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION shard.replay_dead_letters(regclass) IS
+    'remove dead letters (of one table, or all) and have their tables compared with the lake when this transaction commits; returns their number';
+REVOKE ALL ON FUNCTION shard.replay_dead_letters(regclass) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shard.replay_dead_letters(regclass) TO shard_admin;
 GRANT SELECT ON shard.dead_letters TO shard_admin;
 
 SELECT _shard.pipeline_wake();

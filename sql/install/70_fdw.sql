@@ -34,3 +34,8 @@ COMMENT ON FUNCTION shard.last_query_stats() IS
     'What the last lake query of this session read: files, bytes and rows scanned, rows that the engine returned (total_rows), time spent waiting for it; NULLs if there was none. The lake answers in place of the shards, so shards_queried is 0';
 REVOKE ALL ON FUNCTION shard.last_query_stats() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shard.last_query_stats() TO shard_reader, shard_admin;
+
+CREATE FUNCTION _shard.is_key(key anyelement, keys anyarray) RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE COST 0.01 AS 'MODULE_PATHNAME', 'shard_is_key';
+COMMENT ON FUNCTION _shard.is_key(anyelement, anyarray) IS
+    'shard: always true; tells a scan of the lake which keys a join looks for';

@@ -15,6 +15,11 @@
 #include "varatt.h"
 #endif
 
+/* Functions that do not return. */
+#ifndef pg_noreturn
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* Which file a relation has at the moment; files as the WAL names them. */
 #if PG_VERSION_NUM >= 160000
 #define RelationGetFileNumber(rel)	((rel)->rd_locator.relNumber)
@@ -26,6 +31,18 @@
 #define CompatFileLocator RelFileNode
 #define FileLocatorNumber(file) ((file).relNode)
 #define FileLocatorDatabase(file) ((file).dbNode)
+#endif
+
+/* A new, empty file; rebuilding the indexes of a table, needs catalog/index.h. */
+#if PG_VERSION_NUM >= 160000
+#define RelationSetNewRelfilenode(rel, persistence) RelationSetNewRelfilenumber(rel, persistence)
+#endif
+#if PG_VERSION_NUM >= 170000
+#define CompatReindexRelation(relid, flags) \
+	((void) reindex_relation(NULL, relid, flags, &(ReindexParams) {0}))
+#else
+#define CompatReindexRelation(relid, flags) \
+	((void) reindex_relation(relid, flags, &(ReindexParams) {0}))
 #endif
 
 /* The process of a virtual transaction, or NULL; needs storage/procarray.h. */
@@ -41,6 +58,13 @@
 	object_aclcheck(ProcedureRelationId, function, role, mode)
 #else
 #define FunctionAclCheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
+#endif
+
+/* Does a collation compare bytes?  Needs utils/pg_locale.h. */
+#if PG_VERSION_NUM >= 180000
+#define CollationIsC(collation) (pg_newlocale_from_collation(collation)->collate_is_c)
+#else
+#define CollationIsC(collation) lc_collate_is_c(collation)
 #endif
 
 /* Paths of foreign tables; restrictions of a path itself are of joins only. */
@@ -70,6 +94,20 @@
 #define PathKeyOperator(key, type) \
 	get_opfamily_member((key)->pk_opfamily, type, type, (key)->pk_strategy)
 #define PathKeyDescending(key) ((key)->pk_strategy == BTGreaterStrategyNumber)
+#endif
+
+/* The index whose file a CREATE INDEX statement takes over, in ALTER TABLE. */
+#if PG_VERSION_NUM >= 160000
+#define OldIndexFile(index) ((index)->oldNumber)
+#else
+#define OldIndexFile(index) ((index)->oldNode)
+#endif
+
+/* Attributes by their names; every one must be there.  Needs access/attmap.h. */
+#if PG_VERSION_NUM >= 160000
+#define AttributesByName(to, from) build_attrmap_by_name((to), (from), false)
+#else
+#define AttributesByName(to, from) build_attrmap_by_name((to), (from))
 #endif
 
 /* A wait event set that lives until it is freed, in TopMemoryContext. */
@@ -123,13 +161,6 @@
 #define AcquireSlot(name)	ReplicationSlotAcquire((name), false)
 #endif
 
-/* The OID of a table's primary key; needs utils/relcache.h. */
-#if PG_VERSION_NUM >= 180000
-#define PrimaryKeyIndex(rel) RelationGetPrimaryKeyIndex((rel), false)
-#else
-#define PrimaryKeyIndex(rel) RelationGetPrimaryKeyIndex(rel)
-#endif
-
 /* What an ExecutorRun hook takes, and passes on. */
 #if PG_VERSION_NUM >= 180000
 #define EXECUTOR_RUN_PARAMS QueryDesc *query, ScanDirection direction, uint64 count
@@ -145,6 +176,47 @@
 #define LogMarker(prefix)	LogLogicalMessage((prefix), "", 0, false, false)
 #else
 #define LogMarker(prefix)	LogLogicalMessage((prefix), "", 0, false)
+#endif
+
+/*
+ * A range table entry as an executable plan has it: without what only planning
+ * needs.  From 16 on, permissions to check are kept beside the range table.
+ * Needs nodes/parsenodes.h and parser/parse_relation.h.
+ */
+#define COMPAT_FLAT_ENTRY(flat, rte) \
+	do { \
+		(flat) = makeNode(RangeTblEntry); \
+		memcpy((flat), (rte), sizeof(RangeTblEntry)); \
+		(flat)->tablesample = NULL; \
+		(flat)->subquery = NULL; \
+		(flat)->joinaliasvars = NIL; \
+		(flat)->functions = NIL; \
+		(flat)->values_lists = NIL; \
+		(flat)->securityQuals = NIL; \
+	} while (0)
+#if PG_VERSION_NUM >= 160000
+#define FlatEntryPermissions(query, rte, flat, perminfos) \
+	do { \
+		if ((rte)->perminfoindex > 0) \
+		{ \
+			*(perminfos) = lappend(*(perminfos), \
+								   copyObject(getRTEPermissionInfo((query)->rteperminfos, (rte)))); \
+			(flat)->perminfoindex = list_length(*(perminfos)); \
+		} \
+	} while (0)
+#define SetPermissionInfos(stmt, infos) ((stmt)->permInfos = (infos))
+#else
+#define FlatEntryPermissions(query, rte, flat, perminfos) ((void) (query))
+#define SetPermissionInfos(stmt, infos) ((void) (infos))
+#endif
+
+/* A variable that no outer join can turn null; the relations below a jointree node. */
+#if PG_VERSION_NUM >= 160000
+#define VarIsPlain(var)		((var)->varnullingrels == NULL)
+#define RelidsInJointree(node) get_relids_in_jointree((node), false, false)
+#else
+#define VarIsPlain(var)		true
+#define RelidsInJointree(node) get_relids_in_jointree((node), false)
 #endif
 
 #endif							/* SHARD_COMPAT_H */

@@ -10,6 +10,7 @@
 #include "base/points.h"
 #include "base/worker.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 
 /*
  * The action that shard.point has for a name, or NULL.
@@ -43,6 +44,8 @@ PointReached(const char *name)
 				 errmsg("error requested at point \"%s\"", name)));
 	if (strncmp(action, "kill", 4) == 0)
 		kill(MyProcPid, SIGKILL);
+	if (strncmp(action, "wait", 4) == 0)
+		pgstat_report_activity(STATE_RUNNING, psprintf("at point %s", name));
 	while (action != NULL && strncmp(action, "wait", 4) == 0)
 	{
 		WorkerWait(10);

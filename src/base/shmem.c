@@ -10,7 +10,8 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
-#define MAX_PIECES 8
+#define MAX_PIECES 16
+#define MAX_STARTERS 4
 
 typedef struct ShmemPiece
 {
@@ -22,6 +23,8 @@ typedef struct ShmemPiece
 
 static ShmemPiece pieces[MAX_PIECES];
 static int	npieces = 0;
+static void (*starters[MAX_STARTERS]) (void);
+static int	nstarters = 0;
 static bool preloaded = false;
 static shmem_request_hook_type prev_request_hook = NULL;
 static shmem_startup_hook_type prev_startup_hook = NULL;
@@ -31,6 +34,13 @@ ShmemRegister(const char *name, Size size, void **piece, ShmemPieceInit init)
 {
 	Assert(npieces < MAX_PIECES);
 	pieces[npieces++] = (ShmemPiece) {name, size, piece, init};
+}
+
+void
+ShmemAtStart(void (*starter) (void))
+{
+	Assert(nstarters < MAX_STARTERS);
+	starters[nstarters++] = starter;
 }
 
 static void
@@ -63,6 +73,8 @@ StartPieces(void)
 		*pieces[i].piece = p;
 	}
 	LWLockRelease(AddinShmemInitLock);
+	for (int i = 0; i < nstarters; i++)
+		starters[i] ();
 }
 
 void

@@ -17,6 +17,9 @@ typedef void (*ShmemPieceInit) (void *piece);
  */
 extern void ShmemRegister(const char *name, Size size, void **piece, ShmemPieceInit init);
 
+/* To be called when all pieces are there, with every start of shared memory. */
+extern void ShmemAtStart(void (*starter) (void));
+
 /* Install the hooks; after the last ShmemRegister(). */
 extern void ShmemInstall(void);
 

@@ -24,7 +24,7 @@ WorkerSetup(void)
 	BackgroundWorkerUnblockSignals();
 }
 
-void
+bool
 WorkerWait(long ms)
 {
 	int			rc;
@@ -39,6 +39,7 @@ WorkerWait(long ms)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
+	return (rc & WL_LATCH_SET) != 0;
 }
 
 static void
@@ -57,6 +58,10 @@ void
 WorkerRegisterStatic(const char *name, const char *function, int restart_seconds)
 {
 	BackgroundWorker worker;
+
+	/* pg_upgrade's server must do nothing by itself */
+	if (IsBinaryUpgrade)
+		return;
 
 	FillWorker(&worker, name, function);
 	worker.bgw_restart_time = restart_seconds;

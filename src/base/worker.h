@@ -16,7 +16,7 @@ extern void WorkerSetup(void);
  * Sleep until the latch is set, a signal arrives or ms have passed; then
  * process interrupts and a configuration reload.
  */
-extern void WorkerWait(long ms);
+extern bool WorkerWait(long ms);
 
 /* At server start: register a worker of this library. */
 extern void WorkerRegisterStatic(const char *name, const char *function, int restart_seconds);

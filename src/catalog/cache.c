@@ -23,6 +23,7 @@
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_proc.h"
+#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/hsearch.h"
@@ -300,8 +301,11 @@ CatalogRouterNameOfFunction(Oid function, bool missing_ok)
 	return name;
 }
 
+/*
+ * InvalidOid if it is no partitioned table; *strategy is how it is partitioned.
+ */
 static Oid
-KeyOperatorClass(Oid parent)
+KeyOperatorClass(Oid parent, char *strategy)
 {
 	HeapTuple	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(parent));
 	Oid			opclass = InvalidOid;
@@ -313,6 +317,7 @@ KeyOperatorClass(Oid parent)
 	classes = SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partclass, &isnull);
 	if (!isnull)
 		opclass = ((oidvector *) DatumGetPointer(classes))->values[0];
+	*strategy = ((Form_pg_partitioned_table) GETSTRUCT(tuple))->partstrat;
 	ReleaseSysCache(tuple);
 	return opclass;
 }
@@ -347,9 +352,13 @@ RouterOfOperatorClass(Oid opclass)
 char *
 CatalogRouterOfParent(Oid parent)
 {
-	Oid			opclass = KeyOperatorClass(parent);
+	char		strategy = '\0';
+	Oid			opclass = KeyOperatorClass(parent, &strategy);
 
-	return OidIsValid(opclass) ? RouterOfOperatorClass(opclass) : NULL;
+	if (!OidIsValid(opclass))
+		return NULL;
+	return strategy == PARTITION_STRATEGY_RANGE ? RouterOfRangeTable(parent) :
+		RouterOfOperatorClass(opclass);
 }
 
 /*

@@ -13,6 +13,9 @@
 
 #include "postgres.h"
 #include "access/attnum.h"
+#include "base/counters.h"
+#include "catalog/key_order.h"
+#include "catalog/retry.h"
 #include "nodes/pg_list.h"
 #include "router/map.h"
 
@@ -42,13 +45,21 @@ typedef struct Router
 	RouterShard *shards;		/* every row of _shard.shard, by index */
 	int			nmembers;
 	int		   *members;
-	RouterMap  *map;
+	RouterMap  *map;			/* NULL for strategy range */
+	KeyOrder   *order;			/* for strategy range, else NULL: ... */
+	RangeSet   *ranges;			/* its ranges, values of order->type */
+	char	   *comparator;		/* function applied to keys first, or NULL */
 	bool		migrating;
 	int			nnext_members;
 	int		   *next_members;
 	RouterMap  *next_map;		/* NULL unless migrating */
 	uint64		frontier;		/* unless migrating: 0 */
 	bool		has_pins;
+	bool		has_next_pins;	/* a migration changes some */
+	RetryConfig retry;			/* of forwarded commands */
+	bool		enable_metrics;
+	bool		track_access;
+	CounterHandle *counters;	/* where they are counted */
 	TransactionId flip_xid;		/* xmin of the router's row: its last change */
 } Router;
 
@@ -62,10 +73,22 @@ typedef struct ShardedTable
 	bool		lake;
 } ShardedTable;
 
+/* How a router finds the key of a thing or a row. */
+typedef struct KeyRule
+{
+	List	   *fields;			/* of char * */
+	char	   *fallback;		/* or NULL */
+	char	   *function;		/* text form of a regprocedure, or NULL */
+	bool		strict;
+} KeyRule;
+
 extern void CatalogInit(void);
 
 /* ERROR 42704 (with the known names as hint) or NULL if it does not exist. */
 extern const Router *CatalogRouter(const char *name, bool missing_ok);
+
+/* The rule of a router that exists, palloc'd. */
+extern KeyRule CatalogKeyRule(const char *router);
 
 /* Names of all routers, ordered; List of char *. */
 extern List *RouterNames(void);
@@ -84,6 +107,17 @@ extern int	CatalogRoute(const Router *router, const char *key, size_t len);
 /* The same as if the key were not pinned. */
 extern int	CatalogRouteUnpinned(const Router *router, const char *key, size_t len);
 
+/* A key as pins have it: under strategy range equal keys are one key. */
+extern const char *CatalogKeyPinned(const Router *router, const char *key, size_t *len);
+
+/*
+ * For strategy range: where every key belongs, the default shard's included;
+ * palloc'd.  Pinned keys have ranges of their own if pins is true (not where
+ * there is a comparator, which pins do not go through).
+ */
+extern RangeSet *CatalogAllRanges(const Router *router, const RangeSet *ranges,
+								  int default_shard, bool pins);
+
 /* Hash and position of a key, in the database's encoding, as routing sees them. */
 extern uint64 CatalogKeyHash(const Router *router, const char *key, size_t len);
 extern uint64 CatalogKeyPosition(const Router *router, const char *key, size_t len);
@@ -91,26 +125,43 @@ extern uint64 CatalogKeyPosition(const Router *router, const char *key, size_t l
 /* Is this key pinned? */
 extern bool CatalogPin(const char *router, const char *key, size_t len, int *shard_index);
 
+/*
+ * Does the running migration change this key's pin?  To *shard_index, or to
+ * none, which is PIN_REMOVED.
+ */
+#define PIN_REMOVED (-2)
+extern bool CatalogNextPin(const char *router, const char *key, size_t len, int *shard_index);
+
 /* List of ShardedTable *, palloc'd; router NULL = all. */
 extern List *CatalogShardedTables(const char *router);
 
 /* The sharded table of which relid is the parent, or NULL; palloc'd. */
 extern ShardedTable *CatalogShardedTable(Oid relid);
 
-/* The leaf of a sharded table for a shard, InvalidOid if there is none. */
+/* The (first) leaf of a sharded table for a shard, InvalidOid if there is none. */
 extern Oid	CatalogLeaf(Oid parent, int shard_index);
 
-/* The shard index of a leaf (its REMAINDER), -1 if it is none. */
+/*
+ * All of them: under strategy range a shard has a leaf for each of its ranges;
+ * List of Oid.
+ */
+extern List *CatalogLeaves(Oid parent, int shard_index);
+
+/*
+ * The shard index of a leaf, -1 if it is none: its REMAINDER, or under strategy
+ * range the shard in whose schema it is.
+ */
 extern int	CatalogLeafShard(Oid leaf);
 
 /*
  * Every parent whose partition key uses an operator class of this router, from
  * pg_partitioned_table.partclass (never from our own list); List of Oid.  NULL:
- * of every router.
+ * of every router.  Tables of strategy range use PostgreSQL's own operator
+ * classes and are partitioned right whatever we know: they are found in our list.
  */
 extern List *CatalogRouterParents(const char *router);
 
-/* Name of the router of a parent found through its operator class, or NULL. */
+/* Name of the router of a parent, or NULL. */
 extern char *CatalogRouterOfParent(Oid parent);
 
 /*

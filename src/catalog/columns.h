@@ -54,7 +54,8 @@ enum
 enum
 {
 	Anum_router_ready_router = 1,
-	Anum_router_ready_pinned
+	Anum_router_ready_pinned,
+	Anum_router_ready_next_pinned
 };
 
 enum

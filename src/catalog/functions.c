@@ -1,30 +1,27 @@
 /*
  * functions.c
- *		SQL functions that ask a router: route, shard_info, distribution,
- *		extract_partition_key, assign.
+ *		SQL functions that ask a router: route, shard_info, distribution.
  */
 #include "postgres.h"
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "base/compat.h"
-#include "catalog/columns.h"
 #include "catalog/internal.h"
-#include "catalog/pg_proc.h"
+#include "catalog/pg_class.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/regproc.h"
+#include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(shard_route);
 PG_FUNCTION_INFO_V1(shard_info);
 PG_FUNCTION_INFO_V1(shard_key_position);
+PG_FUNCTION_INFO_V1(shard_key_shard);
 PG_FUNCTION_INFO_V1(shard_distribution);
-PG_FUNCTION_INFO_V1(shard_extract_partition_key);
-PG_FUNCTION_INFO_V1(shard_assign);
 
 static void
 RequireKey(text *key)
@@ -36,11 +33,19 @@ RequireKey(text *key)
 				 errhint("Give a key of at least one character.")));
 }
 
+/*
+ * The shard of a key that somebody asked for, which is counted.
+ */
 static int
 Route(const Router *router, text *key)
 {
+	int			shard_index;
+
 	RequireKey(key);
-	return CatalogRoute(router, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+	shard_index = CatalogRoute(router, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+	if (router->enable_metrics)
+		CountRouting(router->counters, shard_index);
+	return shard_index;
 }
 
 Datum
@@ -91,6 +96,18 @@ shard_key_position(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64((int64) CatalogKeyPosition(router, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key)));
 }
 
+/*
+ * The shard of a key that a table holds.
+ */
+Datum
+shard_key_shard(PG_FUNCTION_ARGS)
+{
+	const Router *router = CatalogRouter(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+	text	   *key = PG_GETARG_TEXT_PP(1);
+
+	PG_RETURN_INT32(CatalogRoute(router, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key)));
+}
+
 /* ---- distribution ---- */
 
 /*
@@ -109,8 +126,52 @@ SampleKeys(const Router *router, int sample_size, int64 *counts)
 	}
 }
 
+/*
+ * Rows of a table in the shards, as the planner's statistics have them.
+ */
+static void
+CountRows(const Router *router, Oid parent, int64 *counts)
+{
+	for (int i = 0; i < router->nmembers; i++)
+	{
+		ListCell   *lc;
+
+		foreach(lc, CatalogLeaves(parent, router->members[i]))
+		{
+			HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(lc)));
+
+			if (!HeapTupleIsValid(tuple))
+				continue;
+			counts[router->members[i]] += Max(((Form_pg_class) GETSTRUCT(tuple))->reltuples, 0);
+			ReleaseSysCache(tuple);
+		}
+	}
+}
+
+/*
+ * Invented keys say nothing about ranges: count the rows of the tables, or, if
+ * there are none, the ranges.  Returns what was counted.
+ */
+static int64
+SampleRanges(const char *name, int64 *counts)
+{
+	const Router *router;
+	int64		sum = 0;
+	ListCell   *lc;
+
+	foreach(lc, CatalogShardedTables(name))
+		CountRows(CatalogRouter(name, false), ((ShardedTable *) lfirst(lc))->relid, counts);
+	router = CatalogRouter(name, false);
+	for (int i = 0; i < router->nmembers; i++)
+		sum += counts[router->members[i]];
+	if (sum == 0)
+		for (int i = 0; i < router->ranges->nranges; i++, sum++)
+			counts[router->ranges->ranges[i].shard]++;
+	return sum;
+}
+
 static Datum
-SharesAsJson(const Router *router, const int64 *counts, int sample_size)
+SharesAsJson(const Router *router, const int64 *counts, int64 sample_size)
 {
 	StringInfoData buf;
 
@@ -126,8 +187,9 @@ SharesAsJson(const Router *router, const int64 *counts, int sample_size)
 Datum
 shard_distribution(PG_FUNCTION_ARGS)
 {
-	const Router *router = CatalogRouter(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
-	int			sample_size = PG_GETARG_INT32(1);
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	const Router *router = CatalogRouter(name, false);
+	int64		sample_size = PG_GETARG_INT32(1);
 	int64		counts[MAX_SHARDS] = {0};
 	double		mean = 1.0 / router->nmembers;
 	double		squares = 0;
@@ -141,10 +203,16 @@ shard_distribution(PG_FUNCTION_ARGS)
 	if (sample_size < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("sample_size %d is not positive", sample_size)));
+				 errmsg("sample_size %d is not positive", (int) sample_size)));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	SampleKeys(router, sample_size, counts);
+	if (router->ranges != NULL)
+	{
+		sample_size = SampleRanges(name, counts);
+		router = CatalogRouter(name, false);
+	}
+	else
+		SampleKeys(router, (int) sample_size, counts);
 	for (int i = 0; i < router->nmembers; i++)
 	{
 		double		share = (double) counts[router->members[i]] / sample_size;
@@ -160,174 +228,4 @@ shard_distribution(PG_FUNCTION_ARGS)
 	values[3] = Float8GetDatum(Max(0, 1 - variation));
 	values[4] = SharesAsJson(router, counts, sample_size);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
-}
-
-/* ---- a thing's partition key ---- */
-
-/* How a router finds the key of a thing. */
-typedef struct KeyRule
-{
-	List	   *fields;			/* of char * */
-	char	   *fallback;		/* or NULL */
-	char	   *function;		/* or NULL */
-	bool		strict;
-} KeyRule;
-
-static KeyRule
-ReadKeyRule(const char *router)
-{
-	Datum		key = CStringGetTextDatum(router);
-	CatalogScan scan = CatalogScanBegin("router", 1, &key);
-	HeapTuple	tuple = CatalogScanNext(&scan);
-	KeyRule		rule;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "router \"%s\" is gone", router);
-	rule.fields = CatalogTextListColumn(&scan, tuple, Anum_router_partition_key);
-	rule.fallback = CatalogTextColumn(&scan, tuple, Anum_router_fallback_key);
-	rule.function = CatalogTextColumn(&scan, tuple, Anum_router_partition_key_fn);
-	rule.strict = DatumGetBool(CatalogColumn(&scan, tuple, Anum_router_strict, NULL));
-	CatalogScanEnd(&scan);
-	return rule;
-}
-
-/*
- * A field of a thing as text; NULL if it is absent, null or empty.
- */
-static char *
-Field(Jsonb *thing, const char *name)
-{
-	JsonbValue	buf;
-	JsonbValue *value = NULL;
-	char	   *result;
-
-	if (JB_ROOT_IS_OBJECT(thing))
-		value = getKeyJsonValueFromContainer(&thing->root, name, (int) strlen(name), &buf);
-	if (value == NULL || value->type == jbvNull)
-		return NULL;
-	switch (value->type)
-	{
-		case jbvString:
-			result = pnstrdup(value->val.string.val, value->val.string.len);
-			break;
-		case jbvNumeric:
-			result = DatumGetCString(DirectFunctionCall1(numeric_out,
-														 NumericGetDatum(value->val.numeric)));
-			break;
-		case jbvBool:
-			result = pstrdup(value->val.boolean ? "true" : "false");
-			break;
-		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("field \"%s\" is an object or an array and cannot be a partition key",
-							name)));
-	}
-	return result[0] != '\0' ? result : NULL;
-}
-
-static char *
-CallKeyFunction(const char *function, Jsonb *thing)
-{
-	LOCAL_FCINFO(call, 1);
-	Oid			oid = DatumGetObjectId(DirectFunctionCall1(regprocedurein,
-														   CStringGetDatum(function)));
-	FmgrInfo	flinfo;
-	Datum		result;
-
-	if (FunctionAclCheck(oid, GetUserId(), ACL_EXECUTE) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, function);
-	fmgr_info(oid, &flinfo);
-	InitFunctionCallInfoData(*call, &flinfo, 1, InvalidOid, NULL, NULL);
-	call->args[0].value = JsonbPGetDatum(thing);
-	call->args[0].isnull = false;
-	result = FunctionCallInvoke(call);
-	return call->isnull ? NULL : TextDatumGetCString(result);
-}
-
-/*
- * The fields' values joined by ':'; NULL if one is missing, whose name is then
- * put into *missing.
- */
-static char *
-JoinFields(Jsonb *thing, List *fields, char **missing)
-{
-	StringInfoData buf;
-	ListCell   *lc;
-
-	initStringInfo(&buf);
-	foreach(lc, fields)
-	{
-		char	   *value = Field(thing, lfirst(lc));
-
-		if (value == NULL)
-		{
-			*missing = lfirst(lc);
-			return NULL;
-		}
-		if (foreach_current_index(lc) > 0)
-			appendStringInfoChar(&buf, ':');
-		appendStringInfoString(&buf, value);
-	}
-	return buf.data;
-}
-
-/*
- * The key of a thing by the router's rule; NULL only if the router is not
- * strict and the thing has none.
- */
-static char *
-ExtractKey(const char *router, Jsonb *thing)
-{
-	KeyRule		rule = ReadKeyRule(router);
-	char	   *missing = NULL;
-	char	   *key;
-
-	if (rule.function != NULL)
-	{
-		key = CallKeyFunction(rule.function, thing);
-		missing = rule.function;
-	}
-	else
-		key = JoinFields(thing, rule.fields, &missing);
-	if ((key == NULL || key[0] == '\0') && rule.fallback != NULL)
-		key = Field(thing, rule.fallback);
-	if (key != NULL && key[0] != '\0')
-		return key;
-	if (rule.strict)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 rule.function != NULL ?
-				 errmsg("function %s gives no partition key for this thing", missing) :
-				 errmsg("partition key field \"%s\" is missing, null or empty", missing),
-				 rule.fallback != NULL ?
-				 errdetail("The fallback key \"%s\" is missing, too.", rule.fallback) : 0,
-				 errhint("Give the field, or a router with a fallback_key or with strict => false.")));
-	return NULL;
-}
-
-Datum
-shard_extract_partition_key(PG_FUNCTION_ARGS)
-{
-	const Router *router = CatalogRouter(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
-	char	   *key = ExtractKey(router->name, PG_GETARG_JSONB_P(1));
-
-	if (key == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(key));
-}
-
-/*
- * Shard of a thing.  One without a key goes to the router's default shard, if
- * the router is not strict.
- */
-Datum
-shard_assign(PG_FUNCTION_ARGS)
-{
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *key = ExtractKey(CatalogRouter(name, false)->name, PG_GETARG_JSONB_P(1));
-
-	if (key == NULL)
-		PG_RETURN_INT32(CatalogRouter(name, false)->default_shard);
-	PG_RETURN_INT32(CatalogRoute(CatalogRouter(name, false), key, strlen(key)));
 }

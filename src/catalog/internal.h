@@ -32,4 +32,11 @@ extern List *RouterNames(void);
 /* pins.c */
 extern void PinsForget(void);
 
+/* tables.c */
+extern char *RouterOfRangeTable(Oid relid);
+
+/* route_range.c */
+extern void RangesLoad(Router *router, CatalogScan *scan, HeapTuple tuple);
+extern int	RouteByRange(const Router *router, const char *key, size_t len);
+
 #endif							/* SHARD_CATALOG_INTERNAL_H */

@@ -103,7 +103,14 @@ LoadRow(const char *name)
 		router->migrating = router->next_members != NULL;
 		frontier = CatalogColumn(&scan, tuple, Anum_router_frontier, &no_frontier);
 		router->frontier = no_frontier ? 0 : (uint64) DatumGetInt64(frontier);
+		router->retry = RetryRead(DatumGetJsonbP(CatalogColumn(&scan, tuple, Anum_router_retry, NULL)));
+		router->enable_metrics =
+			DatumGetBool(CatalogColumn(&scan, tuple, Anum_router_enable_metrics, NULL));
+		router->track_access =
+			DatumGetBool(CatalogColumn(&scan, tuple, Anum_router_track_access, NULL));
 		router->flip_xid = LastFlip(tuple);
+		if (router->strategy == STRATEGY_RANGE)
+			RangesLoad(router, &scan, tuple);
 	}
 	CatalogScanEnd(&scan);
 	return router;
@@ -167,6 +174,8 @@ IsComplete(const Router *router)
 
 	if (complete && DatumGetBool(CatalogColumn(&scan, tuple, Anum_router_ready_pinned, NULL)))
 		complete = router->has_pins;
+	if (complete && DatumGetBool(CatalogColumn(&scan, tuple, Anum_router_ready_next_pinned, NULL)))
+		complete = router->has_next_pins;
 	CatalogScanEnd(&scan);
 	return complete;
 }
@@ -218,9 +227,15 @@ RouterLoad(const char *name)
 	if (router == NULL)
 		return NULL;
 	LoadShards(router);
+	router->counters = palloc0(sizeof(CounterHandle));
+	router->counters->name = router->name;
+	CountersTrack(router->counters, router->track_access);
 	router->has_pins = HasRow("pin", name);
+	router->has_next_pins = HasRow("next_pin", name);
 	if (!IsComplete(router))
 		return NULL;
+	if (router->strategy == STRATEGY_RANGE)
+		return router;
 	router->map = RouterBuildMap(router, router->nmembers, router->members);
 	if (router->migrating)
 		router->next_map = RouterBuildMap(router, router->nnext_members, router->next_members);

@@ -1,7 +1,7 @@
 /*
  * pins.c
- *		Which keys are pinned: looked up on demand, remembered in a cache of
- *		fixed size.
+ *		Which keys are pinned, and which will be when a migration has passed
+ *		them: looked up on demand, remembered in a cache of fixed size.
  *
  * A router may have a million pins, so they are not loaded with it.  Each slot
  * of the cache remembers one key, pinned or not; another key that falls into
@@ -18,9 +18,19 @@
 #define SLOT_KEY_MAX	64
 #define NOT_PINNED		(-1)
 
+/* What a slot is about: the table that was asked. */
+typedef enum PinTable
+{
+	PIN_NOW,
+	PIN_NEXT
+} PinTable;
+
+static const char *const TableNames[] = {"pin", "next_pin"};
+
 typedef struct PinSlot
 {
 	uint64		generation;		/* 0: empty */
+	PinTable	table;
 	int			shard_index;
 	int			len;
 	char		router[ROUTER_NAME_MAX + 1];
@@ -40,16 +50,21 @@ PinsForget(void)
 }
 
 static int
-LookUp(const char *router, const char *key, size_t len)
+LookUp(PinTable table, const char *router, const char *key, size_t len)
 {
 	Datum		keys[2] = {CStringGetTextDatum(router),
 	PointerGetDatum(cstring_to_text_with_len(key, len))};
-	CatalogScan scan = CatalogScanBegin("pin", 2, keys);
+	CatalogScan scan = CatalogScanBegin(TableNames[table], 2, keys);
 	HeapTuple	tuple = CatalogScanNext(&scan);
 	int			shard_index = NOT_PINNED;
 
 	if (HeapTupleIsValid(tuple))
-		shard_index = DatumGetInt32(CatalogColumn(&scan, tuple, Anum_pin_shard_index, NULL));
+	{
+		bool		isnull;
+		Datum		value = CatalogColumn(&scan, tuple, Anum_pin_shard_index, &isnull);
+
+		shard_index = isnull ? PIN_REMOVED : DatumGetInt32(value);
+	}
 	CatalogScanEnd(&scan);
 	pfree(DatumGetPointer(keys[0]));
 	pfree(DatumGetPointer(keys[1]));
@@ -57,45 +72,60 @@ LookUp(const char *router, const char *key, size_t len)
 }
 
 static PinSlot *
-SlotOf(const char *router, const char *key, size_t len)
+SlotOf(PinTable table, const char *router, const char *key, size_t len)
 {
 	uint64		hash = KeyHash(HASH_XXH3, key, len) ^ KeyHash(HASH_FNV1A, router, strlen(router));
 
 	if (Slots == NULL)
-		Slots = MemoryContextAllocZero(CacheMemoryContext, sizeof(PinSlot) * NSLOTS);
-	return &Slots[hash % NSLOTS];
+		Slots = MemoryContextAllocZero(AllocSetContextCreate(CacheMemoryContext, "shard pins",
+															 ALLOCSET_DEFAULT_SIZES),
+									   sizeof(PinSlot) * NSLOTS);
+	return &Slots[(hash + table) % NSLOTS];
 }
 
 static void
-Remember(PinSlot *slot, uint64 generation, const char *router, const char *key, size_t len,
-		 int shard_index)
+Remember(PinSlot *slot, uint64 generation, PinTable table, const char *router,
+		 const char *key, size_t len, int shard_index)
 {
 	slot->generation = generation;
+	slot->table = table;
 	slot->shard_index = shard_index;
 	slot->len = (int) len;
 	strlcpy(slot->router, router, sizeof(slot->router));
 	memcpy(slot->key, key, len);
 }
 
-bool
-CatalogPin(const char *router, const char *key, size_t len, int *shard_index)
+static bool
+Ask(PinTable table, const char *router, const char *key, size_t len, int *shard_index)
 {
 	uint64		generation = PinGeneration;
 
 	if (len > SLOT_KEY_MAX)
-		*shard_index = LookUp(router, key, len);
+		*shard_index = LookUp(table, router, key, len);
 	else
 	{
-		PinSlot    *slot = SlotOf(router, key, len);
+		PinSlot    *slot = SlotOf(table, router, key, len);
 
-		if (slot->generation == generation && slot->len == (int) len &&
+		if (slot->generation == generation && slot->table == table && slot->len == (int) len &&
 			memcmp(slot->key, key, len) == 0 && strcmp(slot->router, router) == 0)
 			*shard_index = slot->shard_index;
 		else
 		{
-			*shard_index = LookUp(router, key, len);
-			Remember(slot, generation, router, key, len, *shard_index);
+			*shard_index = LookUp(table, router, key, len);
+			Remember(slot, generation, table, router, key, len, *shard_index);
 		}
 	}
 	return *shard_index != NOT_PINNED;
+}
+
+bool
+CatalogPin(const char *router, const char *key, size_t len, int *shard_index)
+{
+	return Ask(PIN_NOW, router, key, len, shard_index);
+}
+
+bool
+CatalogNextPin(const char *router, const char *key, size_t len, int *shard_index)
+{
+	return Ask(PIN_NEXT, router, key, len, shard_index);
 }

@@ -19,6 +19,7 @@
 #include "catalog/internal.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -33,10 +34,15 @@ CatalogTableOid(const char *name)
 	return OidIsValid(namespace) ? get_relname_relid(name, namespace) : InvalidOid;
 }
 
+/*
+ * Is the extension in this database?  pg_upgrade makes its objects one by one
+ * among all others, and brings the rows as files in the end: until then there is
+ * nothing to look at or after.
+ */
 bool
 CatalogExtensionExists(void)
 {
-	return OidIsValid(CatalogTableOid("router"));
+	return !IsBinaryUpgrade && OidIsValid(CatalogTableOid("router"));
 }
 
 /*

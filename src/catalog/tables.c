@@ -11,9 +11,12 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/stratnum.h"
 #include "access/table.h"
+#include "base/compat.h"
 #include "catalog/columns.h"
 #include "catalog/internal.h"
+#include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_partitioned_table.h"
@@ -21,6 +24,7 @@
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
 #include "utils/rel.h"
@@ -60,8 +64,17 @@ ReadRow(CatalogScan *scan, HeapTuple tuple)
 	return table;
 }
 
+static int
+ByRelation(const ListCell *a, const ListCell *b)
+{
+	Oid			first = ((ShardedTable *) lfirst(a))->relid;
+	Oid			second = ((ShardedTable *) lfirst(b))->relid;
+
+	return first < second ? -1 : first > second;
+}
+
 /*
- * Rows of one router or parent, or of all.
+ * Rows of one router or parent, or of all, ordered by table.
  */
 static List *
 ReadTables(const char *router, Oid relid)
@@ -83,6 +96,7 @@ ReadTables(const char *router, Oid relid)
 			(!OidIsValid(relid) || table->relid == relid) && DescribeKey(table))
 			tables = lappend(tables, table);
 	}
+	list_sort(tables, ByRelation);
 	return tables;
 }
 
@@ -103,6 +117,44 @@ CatalogShardedTable(Oid relid)
 	return tables != NIL ? linitial(tables) : NULL;
 }
 
+/*
+ * Under strategy range: the leaves in the shard's schema.
+ */
+static List *
+LeavesInSchema(Relation parent, int shard_index)
+{
+	const Router *router = CatalogRouterForParent(RelationGetRelid(parent));
+	const RouterShard *shard = router != NULL ? RouterShardByIndex(router, shard_index) : NULL;
+	Oid			schema = shard != NULL ? get_namespace_oid(shard->schema, true) : InvalidOid;
+	PartitionDesc desc = RelationGetPartitionDesc(parent, true);
+	List	   *leaves = NIL;
+
+	for (int i = 0; OidIsValid(schema) && i < desc->nparts; i++)
+		if (get_rel_namespace(desc->oids[i]) == schema)
+			leaves = lappend_oid(leaves, desc->oids[i]);
+	return leaves;
+}
+
+List *
+CatalogLeaves(Oid parent, int shard_index)
+{
+	Relation	rel = table_open(parent, AccessShareLock);
+	List	   *leaves = NIL;
+
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
+		get_partition_strategy(RelationGetPartitionKey(rel)) == PARTITION_STRATEGY_RANGE)
+		leaves = LeavesInSchema(rel, shard_index);
+	else
+	{
+		Oid			leaf = CatalogLeaf(parent, shard_index);
+
+		if (OidIsValid(leaf))
+			leaves = list_make1_oid(leaf);
+	}
+	table_close(rel, AccessShareLock);
+	return leaves;
+}
+
 Oid
 CatalogLeaf(Oid parent, int shard_index)
 {
@@ -118,6 +170,12 @@ CatalogLeaf(Oid parent, int shard_index)
 			shard_index >= 0 && shard_index < MAX_SHARDS &&
 			desc->boundinfo->indexes[shard_index] >= 0)
 			leaf = desc->oids[desc->boundinfo->indexes[shard_index]];
+	}
+	else if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	{
+		List	   *leaves = LeavesInSchema(rel, shard_index);
+
+		leaf = leaves != NIL ? linitial_oid(leaves) : InvalidOid;
 	}
 	table_close(rel, AccessShareLock);
 	return leaf;
@@ -148,9 +206,24 @@ BoundRemainder(Oid leaf)
 	return remainder;
 }
 
+/*
+ * The shard of a router in whose schema a relation is.
+ */
+static int
+ShardBySchema(const Router *router, Oid relid)
+{
+	char	   *schema = get_namespace_name(get_rel_namespace(relid));
+
+	for (int i = 0; schema != NULL && i < router->nshards; i++)
+		if (strcmp(router->shards[i].schema, schema) == 0)
+			return router->shards[i].index;
+	return -1;
+}
+
 int
 CatalogLeafShard(Oid leaf)
 {
+	const Router *router;
 	Oid			parent;
 
 	if (!get_rel_relispartition(leaf))
@@ -158,7 +231,37 @@ CatalogLeafShard(Oid leaf)
 	parent = get_partition_parent(leaf, true);
 	if (!OidIsValid(parent) || CatalogRouterOfParent(parent) == NULL)
 		return -1;
+	router = CatalogRouterForParent(parent);
+	if (router != NULL && router->strategy == STRATEGY_RANGE)
+		return ShardBySchema(router, leaf);
 	return BoundRemainder(leaf);
+}
+
+/*
+ * The router of a table that is partitioned by ranges, from our list.
+ */
+char *
+RouterOfRangeTable(Oid relid)
+{
+	Oid			list = CatalogTableOid("sharded_table");
+	Relation	rel;
+	CatalogScan scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	char	   *router = NULL;
+
+	if (!OidIsValid(list))
+		return NULL;
+	rel = table_open(list, AccessShareLock);
+	ScanKeyInit(&key, Anum_sharded_table_relation, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan.rel = rel;
+	scan.scan = systable_beginscan(rel, PrimaryKeyIndex(rel), true, NULL, 1, &key);
+	tuple = CatalogScanNext(&scan);
+	if (HeapTupleIsValid(tuple))
+		router = CatalogTextColumn(&scan, tuple, Anum_sharded_table_router);
+	CatalogScanEnd(&scan);
+	return router;
 }
 
 List *
@@ -183,6 +286,7 @@ CatalogRouterParents(const char *router)
 		if (name != NULL && (router == NULL || strcmp(name, router) == 0))
 			parents = lappend_oid(parents, lfirst_oid(lc));
 	}
+	list_sort(parents, list_oid_cmp);	/* locked in this order by everybody */
 	return parents;
 }
 

@@ -13,6 +13,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/catalog.h"
+#include "catalog/columns.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -21,9 +22,11 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(shard_map_changed);
+PG_FUNCTION_INFO_V1(shard_tables_changed);
 
 static bool
 ListHasName(List *names, const char *name)
@@ -97,6 +100,12 @@ TouchRouter(const char *router)
 		elog(ERROR, "could not touch router \"%s\"", router);
 }
 
+static int
+CompareNames(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
 Datum
 shard_map_changed(PG_FUNCTION_ARGS)
 {
@@ -119,10 +128,34 @@ shard_map_changed(PG_FUNCTION_ARGS)
 		CatalogInvalidateRouter(lfirst(lc));
 	if (names != NIL && strcmp(RelationGetRelationName(trigger->tg_relation), "router") != 0)
 	{
+		/* in one order, or two of these (of a parallel restore) could deadlock */
+		list_sort(names, CompareNames);
 		SPI_connect();
 		foreach(lc, names)
 			TouchRouter(lfirst(lc));
 		SPI_finish();
 	}
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Row trigger of _shard.sharded_table: sessions that know the table as no
+ * router's, or as a router's, look again.
+ */
+Datum
+shard_tables_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	bool		isnull;
+	Oid			relid;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function _shard.tables_changed() must be called as a trigger")));
+	relid = DatumGetObjectId(heap_getattr(trigger->tg_trigtuple, Anum_sharded_table_relation,
+										  RelationGetDescr(trigger->tg_relation), &isnull));
+	if (!isnull && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		CacheInvalidateRelcacheByRelid(relid);
 	return PointerGetDatum(NULL);
 }

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "base/settings.h"
 #include "client/connection.h"
 #include "client/engine.h"
 #include "mb/pg_wchar.h"
@@ -22,6 +23,7 @@ struct EngineResult
 	LakeType   *types;
 	char	  **names;
 	WireChunk  *chunk;			/* the last one fetched */
+	bool		cached;			/* the engine had it */
 	bool		done;
 	int64		rows;			/* once done */
 };
@@ -60,6 +62,7 @@ PutDeletes(FrameBuffer *buf, const EngineDeletes *deletes, int ndeletes)
 
 		PutText(buf, d->data_file);
 		PutText(buf, d->data_path != NULL ? d->data_path : d->data_file);
+		FramePutU8(buf, d->loose_paths);
 		FramePutU32(buf, d->ndelete_files);
 		for (int j = 0; j < d->ndelete_files; j++)
 			PutText(buf, d->delete_files[j]);
@@ -122,13 +125,20 @@ StartStatement(EngineConn *conn, FrameType type, const char *sql,
 	result->mcxt = CurrentMemoryContext;
 	BeginRequest(conn);
 	start = FrameBegin(&conn->out, type);
+	if (type == FRAME_CACHED_QUERY)
+	{
+		FramePutI64(&conn->out, CacheTtl);
+		FramePutU32(&conn->out, CacheMaxSize);
+		FramePutI64(&conn->out, (int64) CacheMemory * 1024);
+	}
 	PutDeletes(&conn->out, deletes, ndeletes);
 	PutText(&conn->out, sql);
 	FrameEnd(&conn->out, start);
 	conn->busy = true;
 	ConnectionFlush(conn);
 	answer = ConnectionReceive(conn);
-	if (answer == FRAME_DESCRIBE)
+	result->cached = (answer == FRAME_CACHED_DESCRIBE);
+	if (answer == FRAME_DESCRIBE || result->cached)
 		ReadDescription(result);
 	else if (answer == FRAME_COMPLETE)
 		ReadCompletion(result);
@@ -141,6 +151,18 @@ EngineResult *
 EngineQuery(EngineConn *conn, const char *sql, const EngineDeletes *deletes, int ndeletes)
 {
 	return StartStatement(conn, FRAME_QUERY, sql, deletes, ndeletes);
+}
+
+EngineResult *
+EngineQueryCached(EngineConn *conn, const char *sql, const EngineDeletes *deletes, int ndeletes)
+{
+	return StartStatement(conn, FRAME_CACHED_QUERY, sql, deletes, ndeletes);
+}
+
+bool
+EngineResultCached(EngineResult *result)
+{
+	return result->cached;
 }
 
 EngineResult *

@@ -21,15 +21,18 @@ typedef struct EngineConn EngineConn;
 typedef struct EngineResult EngineResult;
 
 /*
- * The position-delete files that apply to one data file.  data_file and
- * delete_files are engine paths (the former is what shard_live() gets as
- * filename); the rows of the delete files name the data file as data_path.
+ * The position-delete files and deletion vectors that apply to one data file.
+ * data_file is what shard_live() gets as filename; delete_files are engine paths,
+ * or deletion vectors as engine/deletes.h has them; the rows of the delete files
+ * name the data file as data_path, or, if loose_paths, in another form of that
+ * (wire/path_key.h).
  * A file may be listed twice (a self-join), but not with different deletes.
  */
 typedef struct EngineDeletes
 {
 	const char *data_file;
 	const char *data_path;		/* NULL = data_file */
+	bool		loose_paths;
 	int			ndelete_files;
 	const char **delete_files;
 } EngineDeletes;
@@ -67,6 +70,15 @@ extern void EngineSetTimeout(EngineConn *conn, int timeout_ms);
  */
 extern EngineResult *EngineQuery(EngineConn *conn, const char *sql,
 								 const EngineDeletes *deletes, int ndeletes);
+
+/*
+ * The same, but the result may be one that the engine has kept, within
+ * shard.cache_ttl, and is kept if it is not.  The statement may read nothing but
+ * files that never change.
+ */
+extern EngineResult *EngineQueryCached(EngineConn *conn, const char *sql,
+									   const EngineDeletes *deletes, int ndeletes);
+extern bool EngineResultCached(EngineResult *result);	/* was it kept? */
 
 /*
  * Run any one statement in the trusted session of this connection (temporary

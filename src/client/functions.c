@@ -281,12 +281,11 @@ CreateExportTable(EngineConn *conn, TupleDesc desc)
 	for (int col = 0; col < desc->natts; col++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, col);
-		char		type[32];
 
 		ValueCodecInit(&codecs[col], att->atttypid, att->atttypmod);
 		appendStringInfo(&sql, "%s%s %s", col > 0 ? ", " : "",
 						 EngineQuoteIdentifier(NameStr(att->attname)),
-						 LakeTypeEngineName(codecs[col].type, type, sizeof(type)));
+						 ValueEngineType(&codecs[col]));
 	}
 	appendStringInfoString(&sql, ", \"_n\" BIGINT)");
 	(void) EngineRun(conn, sql.data);

@@ -57,7 +57,7 @@ IsOwn(const char *path)
 	snprintf(own, sizeof(own), "%s/shard", DataDir);
 	if (IsBelow(path, own))
 		return true;
-	if (Warehouse[0] == '\0')
+	if (!WarehouseIsDirectory())
 		return false;
 	return IsBelow(path, LocalPath(Warehouse));
 }

@@ -101,7 +101,7 @@ PrepareDirectory(void)
 	MakeDirectory(ENGINE_TMP);
 	MakeDirectory(ENGINE_GRANTS);
 	MakeDirectory("shard/warehouse");
-	if (Warehouse[0] != '\0' && pg_mkdir_p(pstrdup(Warehouse), S_IRWXU) != 0 && errno != EEXIST)
+	if (WarehouseIsDirectory() && pg_mkdir_p(pstrdup(Warehouse), S_IRWXU) != 0 && errno != EEXIST)
 		ereport(WARNING,
 				(errcode_for_file_access(),
 				 errmsg("could not create the warehouse \"%s\": %m", Warehouse)));
@@ -155,7 +155,8 @@ StartEngine(EngineProcess *engine)
 	char		memory[32],
 				threads[32],
 				max_queries[32];
-	char	   *args[] = {program, memory, threads, max_queries, Warehouse, NULL};
+	char	   *args[] = {program, memory, threads, max_queries,
+		WarehouseIsDirectory() ? Warehouse : "", NULL};
 	int			control[2],
 				log[2];
 

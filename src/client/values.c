@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "client/decimal.h"
 #include "client/engine.h"
+#include "client/nested.h"
 #include "client/values.h"
 #include "common/int.h"
 #include "common/shortest_dec.h"
@@ -144,6 +145,32 @@ ValueCodecInit(ValueCodec *codec, Oid typid, int32 typmod)
 {
 	int32		base_typmod = typmod;
 
+	ValueCodecInitScalar(codec, typid, typmod);
+	if (!codec->as_text)
+		return;
+	(void) getBaseTypeAndTypmod(typid, &base_typmod);
+	codec->nested = NestedTypeOf(codec->base, base_typmod);
+	if (codec->nested == NULL)
+		return;
+	codec->as_text = false;
+	codec->type = (LakeType) {LAKE_NESTED, 0, 0};
+}
+
+char *
+ValueEngineType(const ValueCodec *codec)
+{
+	char		name[64];
+
+	if (codec->nested != NULL)
+		return NestedEngineType(codec->nested);
+	return pstrdup(LakeTypeEngineName(codec->type, name, sizeof(name)));
+}
+
+void
+ValueCodecInitScalar(ValueCodec *codec, Oid typid, int32 typmod)
+{
+	int32		base_typmod = typmod;
+
 	memset(codec, 0, sizeof(*codec));
 	codec->typid = typid;
 	codec->typmod = typmod;
@@ -237,6 +264,8 @@ ValueCodecInitForRead(ValueCodec *codec, Oid typid, int32 typmod, LakeType from)
 		(own.kind != from.kind || own.precision != from.precision || own.scale != from.scale))
 		codec->direct = false;
 	codec->limit = TypmodLimit(codec->base, typmod);
+	if (from.kind != LAKE_JSON)
+		codec->nested = NULL;
 	if (!codec->as_text)
 		InitInput(codec);
 }
@@ -315,12 +344,29 @@ TimestampToEngine(Timestamp ts)
 }
 
 bool
+ValueAlwaysFits(const ValueCodec *codec)
+{
+	switch (codec->type.kind)
+	{
+		case LAKE_NESTED:
+		case LAKE_DECIMAL:
+		case LAKE_TIMESTAMP:
+		case LAKE_TIMESTAMPTZ:
+			return false;
+		default:
+			return true;
+	}
+}
+
+bool
 ValueFits(const ValueCodec *codec, Datum value)
 {
 	int64		moved;
 
 	switch (codec->type.kind)
 	{
+		case LAKE_NESTED:
+			return NestedFits(codec->nested, value);
 		case LAKE_DECIMAL:
 			return DecimalFinite(value);
 		case LAKE_TIMESTAMP:
@@ -384,6 +430,65 @@ FixedValue(ValueCodec *codec, Datum value, void *out)
 	}
 }
 
+static void
+PutNested(ValueCodec *codec, WireChunk *chunk, int col, Datum value)
+{
+	StringInfoData bytes;
+
+	initStringInfo(&bytes);
+	NestedAppend(codec->nested, &bytes, value, false);
+	ChunkPutBytes(chunk, col, bytes.data, bytes.len);
+	pfree(bytes.data);
+}
+
+static void
+AppendBytes(StringInfo out, const char *data, uint32 len)
+{
+	appendBinaryStringInfo(out, (char *) &len, sizeof(len));
+	appendBinaryStringInfo(out, data, len);
+}
+
+static void
+AppendText(StringInfo out, const char *text, int len)
+{
+	char	   *utf8 = pg_server_to_any(text, len, PG_UTF8);
+
+	AppendBytes(out, utf8, utf8 == text ? len : strlen(utf8));
+}
+
+void
+ValueAppend(ValueCodec *codec, StringInfo out, Datum value)
+{
+	int64		fixed[2];
+	struct varlena *data;
+
+	if (codec->as_text)
+	{
+		char	   *text = OutputFunctionCall(&codec->outfn, value);
+
+		AppendText(out, text, strlen(text));
+		return;
+	}
+	if (FixedValue(codec, value, fixed))
+	{
+		appendBinaryStringInfo(out, (char *) fixed, LakeKindWidth(codec->type.kind));
+		return;
+	}
+	data = PG_DETOAST_DATUM_PACKED(value);
+	if (codec->type.kind == LAKE_BINARY)
+		AppendBytes(out, VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data));
+	else
+		AppendText(out, VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data));
+}
+
+Datum
+ValueFromText(ValueCodec *codec, char *text)
+{
+	if (!OidIsValid(codec->infn.fn_oid))
+		InitInput(codec);
+	return InputFunctionCall(&codec->infn, text, codec->ioparam, codec->typmod);
+}
+
 void
 ValuePut(ValueCodec *codec, WireChunk *chunk, int col, Datum value, bool isnull)
 {
@@ -391,6 +496,8 @@ ValuePut(ValueCodec *codec, WireChunk *chunk, int col, Datum value, bool isnull)
 
 	if (isnull)
 		ChunkPutNull(chunk, col);
+	else if (codec->nested != NULL)
+		PutNested(codec, chunk, col, value);
 	else if (codec->as_text)
 		PutAsText(codec, chunk, col, value);
 	else if (FixedValue(codec, value, fixed))
@@ -645,6 +752,13 @@ ValueGet(ValueCodec *codec, const WireChunk *chunk, int col, int row, bool *isnu
 	*isnull = ChunkIsNull(chunk, col, row);
 	if (*isnull)
 		return (Datum) 0;
+	if (codec->nested != NULL)
+	{
+		size_t		len;
+		const char *json = ChunkGetBytes(chunk, col, row, &len);
+
+		return NestedFromJson(codec->nested, json, len);
+	}
 	if (codec->direct && (codec->limit == 0 || MeetsLimit(codec, chunk, col, row)))
 	{
 		size_t		len;
@@ -739,13 +853,14 @@ BinaryLiteral(Datum value)
 char *
 ValueEngineLiteral(ValueCodec *codec, Datum value, bool isnull)
 {
-	char		name[32];
 	char	   *text;
 	Oid			function;
 	bool		is_varlena;
 
 	if (isnull)
-		return psprintf("NULL::%s", LakeTypeEngineName(codec->type, name, sizeof(name)));
+		return psprintf("NULL::%s", ValueEngineType(codec));
+	if (codec->nested != NULL)
+		return NULL;
 	if (codec->base == NUMERICOID)
 		return NumericLiteral(codec, value);
 	switch (codec->type.kind)

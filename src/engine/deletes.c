@@ -11,9 +11,12 @@
 #include "engine/deletes.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include "engine/fail.h"
+#include "engine/roaring.h"
 #include "engine/statement.h"
+#include "wire/path_key.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -288,14 +291,27 @@ typedef struct Missing
 	DeleteRequest *request;
 	DeleteBitmap *bitmap;		/* being made */
 	const DeleteBitmap *base;	/* what it was copied from, or NULL */
+	bool		wanted;			/* rows of the delete file being read are for it */
 } Missing;
+
+/* A deletion vector to be read. */
+typedef struct Vector
+{
+	Missing    *missing;
+	int64		offset;
+	int64		bytes;
+	int64		rows;
+	const char *path;
+} Vector;
 
 typedef struct Loader
 {
-	Missing    *missing;		/* sorted by iceberg path */
+	Missing    *missing;		/* sorted by key */
 	int			n;
 	char	  **files;			/* to read; sorted, without duplicates */
 	int			nfiles;
+	Vector	   *vectors;		/* to read; sorted by path */
+	int			nvectors;
 } Loader;
 
 static int
@@ -307,8 +323,7 @@ CompareStrings(const void *a, const void *b)
 static int
 CompareMissing(const void *a, const void *b)
 {
-	return strcmp(((const Missing *) a)->request->iceberg_path,
-				  ((const Missing *) b)->request->iceberg_path);
+	return strcmp(((const Missing *) a)->request->key, ((const Missing *) b)->request->key);
 }
 
 static int
@@ -339,29 +354,59 @@ HasFile(char **files, int n, const char *name, size_t len)
 	return false;
 }
 
+/*
+ * The bitmaps of a data file: the first of them, and their number.
+ */
 static Missing *
-FindMissing(Loader *loader, const char *path, size_t len)
+FindMissing(Loader *loader, const char *path, size_t len, int *n)
 {
 	int			low = 0;
 	int			high = loader->n;
 
+	path = PathKey(path, len, &len);
 	while (low < high)
 	{
 		int			middle = (low + high) / 2;
-		int			order = CompareName(path, len, loader->missing[middle].request->iceberg_path);
 
-		if (order == 0)
-			return &loader->missing[middle];
-		if (order < 0)
+		if (CompareName(path, len, loader->missing[middle].request->key) <= 0)
 			high = middle;
 		else
 			low = middle + 1;
 	}
-	return NULL;
+	for (*n = 0; low + *n < loader->n; (*n)++)
+		if (CompareName(path, len, loader->missing[low + *n].request->key) != 0)
+			break;
+	return &loader->missing[low];
+}
+
+static bool
+IsVector(const char *file)
+{
+	return strncmp(file, "dv:", 3) == 0;
+}
+
+static void
+AddVector(Loader *loader, Missing *missing, const char *file)
+{
+	Vector	   *vector = &loader->vectors[loader->nvectors++];
+	long long	offset;
+	long long	bytes;
+	long long	rows;
+	int			path = 0;
+
+	if (sscanf(file, "dv:%lld:%lld:%lld:%n", &offset, &bytes, &rows, &path) != 3 || path == 0)
+		Fail("08P01", "malformed deletion vector \"%s\"", file);
+	*vector = (Vector) {missing, offset, bytes, rows, file + path};
+}
+
+static int
+CompareVectors(const void *a, const void *b)
+{
+	return strcmp(((const Vector *) a)->path, ((const Vector *) b)->path);
 }
 
 /*
- * All delete files that some bitmap lacks, once each.
+ * All delete files that some bitmap lacks, once each, and all deletion vectors.
  */
 static void
 CollectFiles(Loader *loader)
@@ -372,6 +417,7 @@ CollectFiles(Loader *loader)
 	for (int i = 0; i < loader->n; i++)
 		total += loader->missing[i].request->nfiles;
 	loader->files = mem_alloc(sizeof(char *) * (total + 1));
+	loader->vectors = mem_alloc(sizeof(Vector) * (total + 1));
 	for (int i = 0; i < loader->n; i++)
 	{
 		Missing    *m = &loader->missing[i];
@@ -380,10 +426,15 @@ CollectFiles(Loader *loader)
 		{
 			char	   *file = m->request->files[j];
 
-			if (m->base == NULL || !HasFile(m->base->files, m->base->nfiles, file, strlen(file)))
+			if (m->base != NULL && HasFile(m->base->files, m->base->nfiles, file, strlen(file)))
+				continue;
+			if (IsVector(file))
+				AddVector(loader, m, file);
+			else
 				loader->files[loader->nfiles++] = file;
 		}
 	}
+	qsort(loader->vectors, loader->nvectors, sizeof(Vector), CompareVectors);
 	qsort(loader->files, loader->nfiles, sizeof(char *), CompareStrings);
 	for (int i = 0; i < loader->nfiles; i++)
 		if (i == 0 || strcmp(loader->files[i], loader->files[unique - 1]) != 0)
@@ -410,6 +461,18 @@ PutText(FrameBuffer *sql, const char *s)
 		FramePutU8(sql, (uint8) *s);
 }
 
+/*
+ * Are all rows of interest found by the paths as they are written?
+ */
+static bool
+CanFilter(const Loader *loader)
+{
+	for (int i = 0; i < loader->n; i++)
+		if (loader->missing[i].request->loose)
+			return false;
+	return loader->n <= MAX_PATHS_IN_FILTER;
+}
+
 static char *
 LoaderSql(Loader *loader)
 {
@@ -421,8 +484,8 @@ LoaderSql(Loader *loader)
 		PutText(&sql, i > 0 ? "," : "");
 		PutLiteral(&sql, loader->files[i]);
 	}
-	PutText(&sql, "], filename = true)");
-	if (loader->n <= MAX_PATHS_IN_FILTER)
+	PutText(&sql, "], filename = true, hive_partitioning = false)");
+	if (CanFilter(loader))
 	{
 		PutText(&sql, " WHERE file_path IN (");
 		for (int i = 0; i < loader->n; i++)
@@ -446,17 +509,18 @@ SameString(duckdb_string_t *a, duckdb_string_t *b)
 }
 
 /*
- * The bitmap that a row of a delete file goes into, or NULL.
+ * The bitmaps of a path, with those marked that a delete file is for.
  */
-static DeleteBitmap *
-TargetOf(Loader *loader, duckdb_string_t *path, duckdb_string_t *file)
+static Missing *
+TargetsOf(Loader *loader, duckdb_string_t *path, duckdb_string_t *file, int *n)
 {
-	Missing    *m = FindMissing(loader, duckdb_string_t_data(path), duckdb_string_t_length(*path));
+	Missing    *first = FindMissing(loader, duckdb_string_t_data(path),
+									duckdb_string_t_length(*path), n);
 
-	if (m == NULL || !HasFile(m->request->files, m->request->nfiles, duckdb_string_t_data(file),
-							  duckdb_string_t_length(*file)))
-		return NULL;
-	return m->bitmap;
+	for (int i = 0; i < *n; i++)
+		first[i].wanted = HasFile(first[i].request->files, first[i].request->nfiles,
+								  duckdb_string_t_data(file), duckdb_string_t_length(*file));
+	return first;
 }
 
 static void
@@ -466,7 +530,8 @@ LoadChunk(Loader *loader, duckdb_data_chunk chunk)
 	duckdb_string_t *paths;
 	duckdb_string_t *files;
 	int64	   *rows;
-	DeleteBitmap *target = NULL;
+	Missing    *targets = NULL;
+	int			ntargets = 0;
 	uint64		n = duckdb_data_chunk_get_size(chunk);
 
 	for (int i = 0; i < 3; i++)
@@ -483,9 +548,10 @@ LoadChunk(Loader *loader, duckdb_data_chunk chunk)
 			(row_validity && !duckdb_validity_row_is_valid(row_validity, i)))
 			Fail("XX001", "a delete file holds null");
 		if (i == 0 || !SameString(&paths[i], &paths[i - 1]) || !SameString(&files[i], &files[i - 1]))
-			target = TargetOf(loader, &paths[i], &files[i]);
-		if (target != NULL)
-			BitmapAdd(target, rows[i]);
+			targets = TargetsOf(loader, &paths[i], &files[i], &ntargets);
+		for (int t = 0; t < ntargets; t++)
+			if (targets[t].wanted)
+				BitmapAdd(targets[t].bitmap, rows[i]);
 	}
 }
 
@@ -517,6 +583,90 @@ LoadFiles(duckdb_connection con, Loader *loader)
 	StatementDestroy(kept);
 }
 
+/* ---- reading deletion vectors ---- */
+
+typedef struct VectorRows
+{
+	DeleteBitmap *bitmap;
+	int64		n;
+} VectorRows;
+
+static bool
+AddVectorRow(void *arg, int64 row)
+{
+	VectorRows *rows = arg;
+
+	if (row < 0 || row >= MAX_ROW)
+		return false;
+	BitmapAdd(rows->bitmap, row);
+	rows->n++;
+	return true;
+}
+
+static void
+LoadVector(const Vector *vector, const char *file, size_t len)
+{
+	VectorRows	rows = {vector->missing->bitmap, 0};
+	const char *fault = "it is beyond the end of the file";
+
+	if (vector->offset >= 0 && vector->bytes >= 0 && (uint64) vector->offset <= len &&
+		(uint64) vector->bytes <= len - (uint64) vector->offset)
+		fault = DeletionVectorRead(file + vector->offset, vector->bytes, AddVectorRow, &rows);
+	if (fault == NULL && rows.n != vector->rows)
+		fault = "it has another number of rows than the manifest says";
+	if (fault != NULL)
+		Fail("XX001", "deletion vector at %lld of \"%s\" cannot be read: %s",
+			 (long long) vector->offset, vector->path, fault);
+}
+
+/*
+ * The vectors in one Puffin file.
+ */
+static void
+LoadPuffin(Statement *statement, duckdb_connection con, const Vector *vectors, int n)
+{
+	FrameBuffer sql = {NULL, 0, 0};
+	duckdb_string_t *content;
+
+	PutText(&sql, "SELECT content FROM read_blob(");
+	PutLiteral(&sql, vectors[0].path);
+	PutText(&sql, ")");
+	FramePutU8(&sql, '\0');
+	StatementStart(statement, con, sql.data, true);
+	if (StatementFetch(statement) == NULL)
+		Fail("XX001", "deletion vectors of \"%s\" are not there", vectors[0].path);
+	content = duckdb_vector_get_data(duckdb_data_chunk_get_vector(statement->chunk, 0));
+	for (int i = 0; i < n; i++)
+		LoadVector(&vectors[i], duckdb_string_t_data(content), duckdb_string_t_length(*content));
+}
+
+static void
+LoadVectors(duckdb_connection con, Loader *loader)
+{
+	Statement	statement = {0};
+	Statement  *volatile kept = &statement;
+	jmp_buf    *outer = fail_target;
+	jmp_buf		target;
+	int			n;
+
+	fail_target = &target;
+	if (setjmp(target) != 0)
+	{
+		fail_target = outer;
+		StatementDestroy(kept);
+		FailAgain();
+	}
+	for (int i = 0; i < loader->nvectors; i += n)
+	{
+		for (n = 1; i + n < loader->nvectors; n++)
+			if (strcmp(loader->vectors[i].path, loader->vectors[i + n].path) != 0)
+				break;
+		LoadPuffin(kept, con, &loader->vectors[i], n);
+		StatementDestroy(kept);
+	}
+	fail_target = outer;
+}
+
 /* ---- the set of a request ---- */
 
 static int
@@ -531,14 +681,17 @@ DeleteRequestsRead(FrameReader *reader, int *n)
 {
 	DeleteRequest *requests;
 
-	*n = (int) FrameGetCount(reader, 3 * sizeof(uint32));
+	*n = (int) FrameGetCount(reader, 3 * sizeof(uint32) + 1);
 	requests = mem_alloc0(sizeof(DeleteRequest) * (*n + 1));
 	for (int i = 0; i < *n; i++)
 	{
 		DeleteRequest *r = &requests[i];
+		size_t		len;
 
 		r->data_file = FrameGetString(reader);
 		r->iceberg_path = FrameGetString(reader);
+		r->key = PathKey(r->iceberg_path, strlen(r->iceberg_path), &len);
+		r->loose = FrameGetU8(reader) != 0;
 		r->nfiles = (int) FrameGetCount(reader, sizeof(uint32));
 		r->files = mem_alloc0(sizeof(char *) * (r->nfiles + 1));
 		for (int j = 0; j < r->nfiles; j++)
@@ -557,7 +710,7 @@ CompareRequests(const void *a, const void *b)
 static bool
 SameFiles(const DeleteRequest *a, const DeleteRequest *b)
 {
-	if (a->nfiles != b->nfiles || strcmp(a->iceberg_path, b->iceberg_path) != 0)
+	if (a->nfiles != b->nfiles || strcmp(a->key, b->key) != 0)
 		return false;
 	for (int i = 0; i < a->nfiles; i++)
 		if (strcmp(a->files[i], b->files[i]) != 0)
@@ -636,13 +789,11 @@ LoadSet(duckdb_connection con, DeleteSet *set, DeleteRequest *requests, int n, L
 	if (loader->n > 0)
 	{
 		qsort(loader->missing, loader->n, sizeof(Missing), CompareMissing);
-		for (int i = 1; i < loader->n; i++)
-			if (CompareMissing(&loader->missing[i], &loader->missing[i - 1]) == 0)
-				Fail("22023", "path \"%s\" is that of two data files",
-					 loader->missing[i].request->iceberg_path);
 		CollectFiles(loader);
 		if (loader->nfiles > 0)
 			LoadFiles(con, loader);
+		if (loader->nvectors > 0)
+			LoadVectors(con, loader);
 		pthread_mutex_lock(&lock);
 		for (int i = 0; i < loader->n; i++)
 			CacheAdd(loader->missing[i].bitmap);
@@ -655,7 +806,7 @@ DeleteSet *
 DeleteSetLoad(duckdb_connection con, DeleteRequest *requests, int n)
 {
 	DeleteSet  *volatile set;
-	Loader		loader = {NULL, 0, NULL, 0};
+	Loader		loader = {0};
 	Loader	   *volatile kept = &loader;
 	jmp_buf    *outer = fail_target;
 	jmp_buf		target;

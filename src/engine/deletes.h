@@ -3,8 +3,12 @@
  *		Which rows of a data file are deleted.
  *
  * A request names, for each of its data files that has any, the position-delete
- * files that apply.  They are read once into a bitmap, kept in a cache that all
- * sessions share: delete files never change once they are written.
+ * files and deletion vectors that apply.  They are read once into a bitmap, kept
+ * in a cache that all sessions share: delete files never change once they are
+ * written.
+ *
+ * A position-delete file is an absolute path; a deletion vector is
+ * "dv:<offset>:<bytes>:<rows>:<path of the Puffin file>".
  */
 #ifndef SHARD_ENGINE_DELETES_H
 #define SHARD_ENGINE_DELETES_H
@@ -16,8 +20,10 @@
 /* What a request says of one data file. */
 typedef struct DeleteRequest
 {
-	char	   *data_file;		/* as the query's filename column shows it */
-	char	   *iceberg_path;	/* as the delete files' file_path shows it */
+	char	   *data_file;		/* as the query names it to shard_live() */
+	char	   *iceberg_path;	/* the file as the delete files' file_path shows it */
+	const char *key;			/* what of that counts, see wire/path_key.h */
+	bool		loose;			/* they may write it in other forms */
 	int			nfiles;
 	char	  **files;
 } DeleteRequest;

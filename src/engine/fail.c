@@ -177,6 +177,7 @@ static const ErrorClass error_classes[] = {
 	{"Out of Memory Error: ", "53200", false},
 	{"Permission Error: ", "42501", false},
 	{"IO Error: ", "58030", false},
+	{"Invalid Error: ", "XX001", false},	/* of a library that reads a format of files */
 	{"Not implemented Error: ", "0A000", false},
 	{"Constraint Error: ", "23000", false},
 	{"Parser Error: ", "42601", false},
@@ -226,6 +227,8 @@ FailWithText(const char *text)
 		if (strncmp(message, class->prefix, strlen(class->prefix)) == 0)
 		{
 			sqlstate = class->sqlstate;
+			if (strcmp(sqlstate, "22000") == 0 && strstr(message, "out of range") != NULL)
+				sqlstate = "22003";
 			if (!class->keep_prefix)
 				message += strlen(class->prefix);
 			break;

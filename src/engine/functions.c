@@ -7,8 +7,10 @@
  */
 #include "engine/functions.h"
 
+#include "engine/arithmetic.h"
 #include "engine/fail.h"
 #include "router/hash.h"
+#include "wire/transform.h"
 
 __thread DeleteSet *request_deletes = NULL;
 
@@ -185,6 +187,145 @@ ApplyKeyPosition(duckdb_function_info info, duckdb_data_chunk input, duckdb_vect
 	ApplyKeyFunction(info, input, output, KeyPosition);
 }
 
+/* ---- partition transforms ---- */
+
+static int32
+Int32At(duckdb_vector vector, uint64 row)
+{
+	return ((int32 *) duckdb_vector_get_data(vector))[row];
+}
+
+/* Most significant byte first, as short as it can be, as Iceberg has decimals. */
+static uint32
+HashOfHugeint(duckdb_hugeint value)
+{
+	unsigned char bytes[16];
+	int			first = 0;
+
+	for (int i = 0; i < 8; i++)
+	{
+		bytes[i] = (unsigned char) ((uint64) value.upper >> (8 * (7 - i)));
+		bytes[8 + i] = (unsigned char) (value.lower >> (8 * (7 - i)));
+	}
+	while (first < 15 && ((bytes[first] == 0 && bytes[first + 1] < 0x80) ||
+						  (bytes[first] == 0xff && bytes[first + 1] >= 0x80)))
+		first++;
+	return Murmur3(bytes + first, 16 - first);
+}
+
+static uint32
+HashOfValue(duckdb_type type, void *data, uint64 row)
+{
+	switch (type)
+	{
+		case DUCKDB_TYPE_BIGINT:
+		case DUCKDB_TYPE_TIME:
+		case DUCKDB_TYPE_TIMESTAMP:
+		case DUCKDB_TYPE_TIMESTAMP_TZ:
+			return Murmur3Int64(((int64 *) data)[row]);
+		case DUCKDB_TYPE_DATE:
+			return Murmur3Int64(((int32 *) data)[row]);
+		case DUCKDB_TYPE_HUGEINT:
+			return HashOfHugeint(((duckdb_hugeint *) data)[row]);
+		default:
+			{
+				duckdb_string_t *string = &((duckdb_string_t *) data)[row];
+
+				return Murmur3(duckdb_string_t_data(string), duckdb_string_t_length(*string));
+			}
+	}
+}
+
+static duckdb_type
+VectorType(duckdb_vector vector)
+{
+	duckdb_logical_type logical = duckdb_vector_get_column_type(vector);
+	duckdb_type type = duckdb_get_type_id(logical);
+
+	duckdb_destroy_logical_type(&logical);
+	return type;
+}
+
+/* shard_bucket(value, n) */
+static void
+ApplyBucket(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+	uint64		n = duckdb_data_chunk_get_size(input);
+	duckdb_vector values = duckdb_data_chunk_get_vector(input, 0);
+	duckdb_vector buckets = duckdb_data_chunk_get_vector(input, 1);
+	duckdb_type type = VectorType(values);
+	void	   *data = duckdb_vector_get_data(values);
+	uint64_t   *validity = duckdb_vector_get_validity(values);
+	int32	   *out = duckdb_vector_get_data(output);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		if (!Valid(validity, i))
+			SetNull(output, i);
+		else if (Int32At(buckets, i) > 0)
+			out[i] = TransformBucket(HashOfValue(type, data, i), Int32At(buckets, i));
+		else
+		{
+			duckdb_scalar_function_set_error(info, "22023:number of buckets must be positive");
+			return;
+		}
+	}
+}
+
+/* shard_time_part(value, kind), kind being a TransformKind */
+static void
+ApplyTimePart(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+	uint64		n = duckdb_data_chunk_get_size(input);
+	duckdb_vector values = duckdb_data_chunk_get_vector(input, 0);
+	duckdb_vector kinds = duckdb_data_chunk_get_vector(input, 1);
+	bool		is_date = VectorType(values) == DUCKDB_TYPE_DATE;
+	void	   *data = duckdb_vector_get_data(values);
+	uint64_t   *validity = duckdb_vector_get_validity(values);
+	int32	   *out = duckdb_vector_get_data(output);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		TransformKind kind = (TransformKind) Int32At(kinds, i);
+
+		if (!Valid(validity, i))
+			SetNull(output, i);
+		else
+			out[i] = is_date ? TransformDays(kind, ((int32 *) data)[i]) :
+				TransformMicros(kind, ((int64 *) data)[i]);
+	}
+}
+
+/* shard_truncate_int(value, width) and shard_truncate_long(value, width) */
+static void
+ApplyTruncate(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+	uint64		n = duckdb_data_chunk_get_size(input);
+	duckdb_vector values = duckdb_data_chunk_get_vector(input, 0);
+	duckdb_vector widths = duckdb_data_chunk_get_vector(input, 1);
+	bool		is_int = VectorType(values) == DUCKDB_TYPE_INTEGER;
+	void	   *data = duckdb_vector_get_data(values);
+	uint64_t   *validity = duckdb_vector_get_validity(values);
+	void	   *out = duckdb_vector_get_data(output);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		int32		width = Int32At(widths, i);
+
+		if (width < 1)
+		{
+			duckdb_scalar_function_set_error(info, "22023:width must be positive");
+			return;
+		}
+		if (!Valid(validity, i))
+			SetNull(output, i);
+		else if (is_int)
+			((int32 *) out)[i] = (int32) TransformTruncate(((int32 *) data)[i], width);
+		else
+			((int64 *) out)[i] = TransformTruncate(((int64 *) data)[i], width);
+	}
+}
+
 /* ---- registration ---- */
 
 static void
@@ -211,13 +352,58 @@ Register(duckdb_connection con, const char *name, duckdb_type first, duckdb_type
 		Fail("58000", "could not register the function %s", name);
 }
 
+/* One function (value, INTEGER) -> INTEGER for each of several types of values. */
+static void
+RegisterForTypes(duckdb_connection con, const char *name, const duckdb_type *types, int ntypes,
+				 duckdb_scalar_function_t function)
+{
+	duckdb_scalar_function_set set = duckdb_create_scalar_function_set(name);
+	duckdb_logical_type integer = duckdb_create_logical_type(DUCKDB_TYPE_INTEGER);
+	duckdb_state state = DuckDBSuccess;
+
+	for (int i = 0; i < ntypes; i++)
+	{
+		duckdb_scalar_function f = duckdb_create_scalar_function();
+		duckdb_logical_type type = duckdb_create_logical_type(types[i]);
+
+		duckdb_scalar_function_set_name(f, name);
+		duckdb_scalar_function_add_parameter(f, type);
+		duckdb_scalar_function_add_parameter(f, integer);
+		duckdb_scalar_function_set_return_type(f, integer);
+		duckdb_scalar_function_set_function(f, function);
+		if (duckdb_add_scalar_function_to_set(set, f) == DuckDBError)
+			state = DuckDBError;
+		duckdb_destroy_logical_type(&type);
+		duckdb_destroy_scalar_function(&f);
+	}
+	if (state != DuckDBError)
+		state = duckdb_register_scalar_function_set(con, set);
+	duckdb_destroy_logical_type(&integer);
+	duckdb_destroy_scalar_function_set(&set);
+	if (state == DuckDBError)
+		Fail("58000", "could not register the function %s", name);
+}
+
 void
 RegisterFunctions(duckdb_connection con)
 {
+	static const duckdb_type bucket_types[] = {DUCKDB_TYPE_BIGINT, DUCKDB_TYPE_DATE,
+		DUCKDB_TYPE_TIME, DUCKDB_TYPE_TIMESTAMP, DUCKDB_TYPE_TIMESTAMP_TZ, DUCKDB_TYPE_HUGEINT,
+	DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_BLOB};
+	static const duckdb_type time_types[] = {DUCKDB_TYPE_DATE, DUCKDB_TYPE_TIMESTAMP,
+	DUCKDB_TYPE_TIMESTAMP_TZ};
+
 	Register(con, "shard_live", DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_BIGINT, DUCKDB_TYPE_BOOLEAN,
 			 BindLive, Live);
 	Register(con, "shard_key_hash", DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_UBIGINT,
 			 NULL, ApplyKeyHash);
 	Register(con, "shard_key_position", DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_VARCHAR,
 			 DUCKDB_TYPE_UBIGINT, NULL, ApplyKeyPosition);
+	RegisterForTypes(con, "shard_bucket", bucket_types, sizeof(bucket_types) / sizeof(bucket_types[0]), ApplyBucket);
+	RegisterForTypes(con, "shard_time_part", time_types, sizeof(time_types) / sizeof(time_types[0]), ApplyTimePart);
+	Register(con, "shard_truncate_int", DUCKDB_TYPE_INTEGER, DUCKDB_TYPE_INTEGER,
+			 DUCKDB_TYPE_INTEGER, NULL, ApplyTruncate);
+	Register(con, "shard_truncate_long", DUCKDB_TYPE_BIGINT, DUCKDB_TYPE_INTEGER,
+			 DUCKDB_TYPE_BIGINT, NULL, ApplyTruncate);
+	RegisterArithmetic(con);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "engine/fail.h"
+#include "engine/input_nested.h"
 
 /*
  * Raise what went wrong with the appender.
@@ -65,6 +66,8 @@ LogicalType(LakeType type)
 			return duckdb_create_logical_type(DUCKDB_TYPE_BLOB);
 		case LAKE_UUID:
 			return duckdb_create_logical_type(DUCKDB_TYPE_UUID);
+		case LAKE_NESTED:
+			break;
 	}
 	Fail("08P01", "unknown value type %d", (int) type.kind);
 }
@@ -78,10 +81,17 @@ CreateChunk(Input *input, const WireChunk *wire)
 		Fail("08P01", "a chunk of %d columns for a table of %d", wire->ncols,
 			 (int) duckdb_appender_column_count(input->appender));
 	input->columns = mem_alloc0(sizeof(WireColumn) * (wire->ncols + 1));
+	input->nested = mem_alloc0(sizeof(TypeNode *) * (wire->ncols + 1));
 	for (int i = 0; i < wire->ncols; i++)
 	{
 		input->columns[i].type = wire->cols[i].type;
-		types[i] = LogicalType(wire->cols[i].type);
+		if (wire->cols[i].type.kind == LAKE_NESTED)
+		{
+			types[i] = duckdb_appender_column_type(input->appender, i);
+			input->nested[i] = TypeNodeBuild(types[i]);
+		}
+		else
+			types[i] = LogicalType(wire->cols[i].type);
 	}
 	input->ncols = wire->ncols;
 	input->chunk = duckdb_create_data_chunk(types, wire->ncols);
@@ -137,6 +147,19 @@ PutStrings(const WireColumn *col, int nrows, duckdb_vector vector)
 }
 
 static void
+PutNestedColumn(const WireColumn *col, int nrows, duckdb_vector vector, const TypeNode *type)
+{
+	for (int i = 0; i < nrows; i++)
+	{
+		if (col->valid == NULL || col->valid[i])
+			InputNested(vector, i, type, col->bytes + col->offsets[i],
+						col->offsets[i + 1] - col->offsets[i]);
+		else
+			InputNestedNull(vector, i, type);
+	}
+}
+
+static void
 PutColumn(const WireColumn *col, int nrows, duckdb_vector vector)
 {
 	int			width = LakeKindWidth(col->type.kind);
@@ -185,7 +208,14 @@ InputChunk(Input *input, const WireChunk *wire)
 	duckdb_data_chunk_reset(input->chunk);
 	duckdb_data_chunk_set_size(input->chunk, wire->nrows);
 	for (int i = 0; i < wire->ncols; i++)
-		PutColumn(&wire->cols[i], wire->nrows, duckdb_data_chunk_get_vector(input->chunk, i));
+	{
+		duckdb_vector vector = duckdb_data_chunk_get_vector(input->chunk, i);
+
+		if (input->nested[i] != NULL)
+			PutNestedColumn(&wire->cols[i], wire->nrows, vector, input->nested[i]);
+		else
+			PutColumn(&wire->cols[i], wire->nrows, vector);
+	}
 	if (duckdb_append_data_chunk(input->appender, input->chunk) == DuckDBError)
 		FailAppend(input->appender);
 }

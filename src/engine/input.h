@@ -6,6 +6,7 @@
 #define SHARD_ENGINE_INPUT_H
 
 #include "duckdb.h"
+#include "engine/text.h"
 #include "wire/chunk.h"
 
 typedef struct Input
@@ -14,6 +15,7 @@ typedef struct Input
 	duckdb_data_chunk chunk;	/* of the first chunk's types, reused */
 	WireColumn *columns;		/* their types only */
 	int			ncols;
+	TypeNode  **nested;			/* per column: its type if it is nested, else NULL */
 } Input;
 
 extern void InputBegin(Input *input, duckdb_connection con, const char *table);

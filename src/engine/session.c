@@ -222,11 +222,58 @@ SendRows(Session *session)
 			OutputRows(output, statement->chunk, &row, &session->out);
 			if (session->out.len >= SEND_AT_BYTES || Nanoseconds() - last > SEND_AT_NS)
 			{
+				RecordingAppend(&session->recording, session->out.data, session->out.len);
 				SendBuffer(session);
 				last = Nanoseconds();
 			}
 		}
 	}
+	RecordingAppend(&session->recording, session->out.data, session->out.len);
+	RecordingKeep(&session->recording);
+}
+
+/* ---- statements whose results may be kept ---- */
+
+static void
+SendCached(Session *session)
+{
+	size_t		len;
+	const char *frames = CachedResultFrames(session->cached, &len);
+
+	for (size_t sent = 0; sent < len;)
+	{
+		size_t		part = len - sent < SEND_AT_BYTES ? len - sent : SEND_AT_BYTES;
+
+		FrameBufferReserve(&session->out, part);
+		memcpy(session->out.data, frames + sent, part);
+		session->out.len = part;
+		if (sent == 0)
+			session->out.data[FRAME_HEADER - 1] = FRAME_CACHED_DESCRIBE;
+		SendBuffer(session);
+		sent += part;
+	}
+	SendComplete(session, -1);
+}
+
+/*
+ * Send the result if it is there.  If not, have it recorded.
+ */
+static bool
+FindInCache(Session *session, FrameReader *reader)
+{
+	CacheTerms	terms;
+
+	terms.ttl_ms = FrameGetI64(reader);
+	terms.max_results = FrameGetU32(reader);
+	terms.max_bytes = FrameGetI64(reader);
+	session->cached = ResultCacheGet(reader->p, reader->end - reader->p, &terms);
+	if (session->cached == NULL)
+	{
+		RecordingBegin(&session->recording, reader->p, reader->end - reader->p, &terms);
+		return false;
+	}
+	SendCached(session);
+	return true;
 }
 
 static void
@@ -324,7 +371,7 @@ IsExpected(Session *session, FrameType type)
 		return type == FRAME_HELLO;
 	if (session->appending)
 		return type == FRAME_CHUNK || type == FRAME_APPEND_END;
-	return type == FRAME_QUERY || type == FRAME_EXECUTE || type == FRAME_APPEND ||
+	return type == FRAME_QUERY || type == FRAME_CACHED_QUERY || type == FRAME_EXECUTE || type == FRAME_APPEND ||
 		type == FRAME_STATUS;
 }
 
@@ -339,6 +386,10 @@ Dispatch(Session *session, FrameType type)
 	{
 		case FRAME_HELLO:
 			Welcome(session, &reader);
+			break;
+		case FRAME_CACHED_QUERY:
+			if (!FindInCache(session, &reader))
+				RunStatement(session, &reader, false);
 			break;
 		case FRAME_QUERY:
 		case FRAME_EXECUTE:
@@ -372,6 +423,10 @@ EndRequest(Session *session)
 	if (session->deletes != NULL)
 		DeleteSetRelease(session->deletes);
 	session->deletes = NULL;
+	RecordingDrop(&session->recording);
+	if (session->cached != NULL)
+		ResultCacheRelease(session->cached);
+	session->cached = NULL;
 	if (session->admitted)
 		AdmissionLeave(session->pid);
 	session->admitted = false;

@@ -11,6 +11,7 @@
 #include "engine/fail.h"
 #include "engine/input.h"
 #include "engine/instance.h"
+#include "engine/result_cache.h"
 #include "engine/statement.h"
 #include "wire/frame.h"
 
@@ -40,6 +41,8 @@ typedef struct Session
 	Failure		append_failure;
 	int64		appended;
 	DeleteSet  *deletes;
+	Recording	recording;
+	CachedResult *cached;		/* that is being sent */
 
 	FrameBuffer in;				/* payload of the frame that was read */
 	FrameBuffer out;

@@ -10,6 +10,7 @@
 #include "engine/admission.h"
 #include "engine/deletes.h"
 #include "engine/instance.h"
+#include "engine/result_cache.h"
 #include "engine/watch.h"
 
 static int64 started_ms;
@@ -45,7 +46,7 @@ StatusWrite(FrameBuffer *buf)
 	InstanceMemory(&state.memory_used, &state.spilled, &state.generation, &limits);
 	state.threads = limits.threads > 0 ? limits.threads : sysconf(_SC_NPROCESSORS_ONLN);
 	state.memory_limit = limits.memory_kb * 1024;
-	state.delete_bitmaps = DeleteCacheBytes();
+	state.caches = DeleteCacheBytes() + ResultCacheBytes();
 	for (int i = 0; i < ENGINE_STATE_FIELDS; i++)
 		FramePutI64(buf, fields[i]);
 	FramePutString(buf, version, strlen(version));

@@ -54,14 +54,14 @@ CountRows(EngineConn *conn, Sample *sample)
 static char *
 ColumnList(Sample *sample)
 {
-	DeparseContext *cx = DeparseBegin(sample->source);
+	DeparseContext *cx = DeparseBegin(list_make1(MakeDeparseTable(1, sample->source)));
 	ListCell   *lc;
 
 	foreach(lc, sample->attnums)
 	{
 		if (foreach_current_index(lc) > 0)
 			DeparseText(cx, ", ");
-		DeparseColumn(cx, lfirst_int(lc));
+		DeparseColumn(cx, linitial(cx->sources), lfirst_int(lc));
 	}
 	return sample->attnums == NIL ? "NULL" : cx->buf.data;
 }

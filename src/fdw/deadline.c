@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "base/compat.h"
 #include "base/settings.h"
 #include "fdw/deadline.h"
 #include "miscadmin.h"
@@ -28,7 +29,7 @@ DeadlineHandler(void)
 	SetLatch(MyLatch);
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 RaiseExpired(void)
 {
 	expired = false;

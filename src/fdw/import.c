@@ -8,45 +8,58 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "commands/defrem.h"
-#include "executor/spi.h"
 #include "fdw/import.h"
 #include "fdw/option.h"
 #include "fdw/parquet.h"
 #include "fdw/source.h"
 #include "foreign/fdwapi.h"
 #include "foreign/foreign.h"
-#include "lake/registry/registry.h"
 #include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 /* ---- one table ---- */
 
 /*
- * A column's definition; what PostgreSQL has no type for is left out.
+ * A list of scalars is an array; what else is nested is JSON.
+ */
+static const char *
+ColumnType(const IcebergField *field)
+{
+	LakeType	element;
+
+	if (field->primitive)
+		return PgTypeForLakeType(field->type);
+	if (LakeFieldIsList(field, &element))
+		return psprintf("%s[]", PgTypeForLakeType(element));
+	return "jsonb";
+}
+
+/*
+ * A column's definition; what the engine cannot read is left out.
  */
 static bool
 AppendColumn(StringInfo sql, const IcebergField *field, bool first)
 {
-	if (!field->primitive)
+	if (!field->primitive && field->type_json[0] != '{')
 	{
 		ereport(NOTICE,
 				(errmsg("column \"%s\" of type %s is left out", field->name, field->type_json)));
 		return false;
 	}
 	appendStringInfo(sql, "%s\n  %s %s%s", first ? "" : ",", quote_identifier(field->name),
-					 PgTypeForLakeType(field->type), field->required ? " NOT NULL" : "");
+					 ColumnType(field), field->required ? " NOT NULL" : "");
 	return true;
 }
 
 static char *
 TableCommand(ImportForeignSchemaStmt *stmt, const char *name, const IcebergSchema *schema,
-			 const char *option, const char *value)
+			 List *options)
 {
 	StringInfoData sql;
 	bool		first = true;
+	ListCell   *lc;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE FOREIGN TABLE %s.%s (",
@@ -54,47 +67,20 @@ TableCommand(ImportForeignSchemaStmt *stmt, const char *name, const IcebergSchem
 	for (int i = 0; i < schema->nfields; i++)
 		if (AppendColumn(&sql, &schema->fields[i], first))
 			first = false;
-	appendStringInfo(&sql, "\n) SERVER %s OPTIONS (%s %s)", quote_identifier(stmt->server_name),
-					 quote_identifier(option), quote_literal_cstr(value));
+	appendStringInfo(&sql, "\n) SERVER %s OPTIONS (", quote_identifier(stmt->server_name));
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		appendStringInfo(&sql, "%s%s %s", foreach_current_index(lc) == 0 ? "" : ", ",
+						 quote_identifier(option->defname),
+						 quote_literal_cstr(defGetString(option)));
+	}
+	appendStringInfoChar(&sql, ')');
 	return sql.data;
 }
 
 /* ---- a namespace ---- */
-
-static char *
-CatalogTable(void)
-{
-	Oid			table = RegistryTable();
-
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table));
-}
-
-static List *
-NamesInNamespace(const char *namespace)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	Oid			types[] = {TEXTOID};
-	Datum		args[] = {CStringGetTextDatum(namespace)};
-	List	   *names = NIL;
-
-	SPI_connect();
-	if (SPI_execute_with_args(psprintf("SELECT table_name::pg_catalog.text FROM %s"
-									   " WHERE catalog_name OPERATOR(pg_catalog.=) '" LAKE_CATALOG "'"
-									   " AND table_namespace OPERATOR(pg_catalog.=) $1 ORDER BY 1",
-									   CatalogTable()),
-							  1, types, args, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the lake's catalog");
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
-		MemoryContext old = MemoryContextSwitchTo(caller);
-
-		names = lappend(names, pstrdup(name));
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
-	return names;
-}
 
 /* A part of a dotted name, quoted if a bare one would be read otherwise */
 static char *
@@ -116,23 +102,30 @@ QuotePart(const char *part)
 	return quoted.data;
 }
 
+static DefElem *
+Option(char *name, char *value)
+{
+	return makeDefElem(name, (Node *) makeString(value), -1);
+}
+
 static List *
-ImportNamespace(ImportForeignSchemaStmt *stmt)
+ImportNamespace(ImportForeignSchemaStmt *stmt, Oid server)
 {
 	List	   *commands = NIL;
 	ListCell   *lc;
 
-	foreach(lc, NamesInNamespace(stmt->remote_schema))
+	foreach(lc, LakeTablesFrom(server, stmt->remote_schema))
 	{
 		char	   *name = lfirst(lc);
 		LakeTable  *table;
 
 		if (!IsImportableForeignTable(name, stmt))
 			continue;
-		table = LakeOpen(stmt->remote_schema, name, false);
+		table = LakeOpenFrom(server, stmt->remote_schema, name, false);
 		commands = lappend(commands,
-						   TableCommand(stmt, name, IcebergCurrentSchema(table->metadata), "table",
-										psprintf("%s.%s", stmt->remote_schema, QuotePart(name))));
+						   TableCommand(stmt, name, IcebergCurrentSchema(table->metadata),
+										list_make1(Option("table", psprintf("%s.%s", stmt->remote_schema,
+																			QuotePart(name))))));
 	}
 	return commands;
 }
@@ -160,13 +153,41 @@ NameForPath(ImportForeignSchemaStmt *stmt, const char *path)
 	return name;
 }
 
-static List *
-ImportPath(ImportForeignSchemaStmt *stmt, const char *option, const char *path)
+/* The value of an option; NULL if it is not there. */
+static char *
+ValueOf(List *options, const char *name)
 {
+	ListCell   *lc;
+
+	foreach(lc, options)
+		if (strcmp(lfirst_node(DefElem, lc)->defname, name) == 0)
+			return defGetString(lfirst_node(DefElem, lc));
+	return NULL;
+}
+
+/* The columns as the table had them when it is read. */
+static const IcebergSchema *
+SchemaThen(List *options, Oid server)
+{
+	LakeTable  *table = LakeOpenMoved(server, ValueOf(options, "metadata_location"),
+									  ValueOf(options, "location"), ValueOf(options, "path_map"));
+	const IcebergSchema *schema = NULL;
+
+	LakeTravel(table, ValueOf(options, "as_of"));
+	if (table->as_of != NULL)
+		schema = IcebergSchemaById(table->metadata, table->as_of->schema_id);
+	return schema != NULL ? schema : IcebergCurrentSchema(table->metadata);
+}
+
+static List *
+ImportPath(ImportForeignSchemaStmt *stmt, Oid server)
+{
+	char	   *parquet = ValueOf(stmt->options, "parquet");
+	char	   *path = parquet != NULL ? parquet : ValueOf(stmt->options, "metadata_location");
 	const IcebergSchema *schema;
 
-	if (strcmp(option, "metadata_location") == 0)
-		schema = IcebergCurrentSchema(LakeOpenMetadata(path)->metadata);
+	if (parquet == NULL)
+		schema = SchemaThen(stmt->options, server);
 	else
 	{
 		List	   *files = ExpandPattern(path);
@@ -176,26 +197,37 @@ ImportPath(ImportForeignSchemaStmt *stmt, const char *option, const char *path)
 					(errcode(ERRCODE_UNDEFINED_FILE), errmsg("no file matches \"%s\"", path)));
 		schema = ParquetSchema(files);
 	}
-	return list_make1(TableCommand(stmt, NameForPath(stmt, path), schema, option, path));
+	return list_make1(TableCommand(stmt, NameForPath(stmt, path), schema, stmt->options));
 }
 
 List *
 LakeImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid server)
 {
+	bool		has_path = false;
 	ListCell   *lc;
 
 	foreach(lc, stmt->options)
 	{
 		DefElem    *option = lfirst_node(DefElem, lc);
-		char	   *path = defGetString(option);
+		const char *name = option->defname;
 
-		if (strcmp(option->defname, "parquet") != 0 && strcmp(option->defname, "metadata_location") != 0)
+		if (strcmp(name, "parquet") == 0 || strcmp(name, "metadata_location") == 0)
+		{
+			CheckServerPath(name, defGetString(option));
+			has_path = true;
+		}
+		else if (strcmp(name, "as_of") == 0 || strcmp(name, "location") == 0 ||
+				 strcmp(name, "path_map") == 0)
+			CheckTableOption(name, defGetString(option));
+		else
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-					 errmsg("invalid option \"%s\"", option->defname),
-					 errhint("Valid options in this context are: metadata_location, parquet.")));
-		CheckServerPath(option->defname, path);
-		return ImportPath(stmt, option->defname, path);
+					 errmsg("invalid option \"%s\"", name),
+					 errhint("Valid options in this context are: as_of, location, metadata_location, parquet, path_map.")));
 	}
-	return ImportNamespace(stmt);
+	if (stmt->options != NIL && !has_path)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("options are only for importing by \"metadata_location\" or \"parquet\"")));
+	return has_path ? ImportPath(stmt, server) : ImportNamespace(stmt, server);
 }

@@ -5,10 +5,14 @@
 #include "postgres.h"
 
 #include "fdw/fdw.h"
+#include "fdw/freshness.h"
 #include "fdw/stats.h"
+#include "fdw/whole.h"
 
 void
 FdwInit(void)
 {
+	FreshnessInit();
 	StatsInit();
+	WholeInit();
 }

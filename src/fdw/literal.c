@@ -57,6 +57,7 @@ EngineTypeName(Oid typid)
 			return "TIMESTAMPTZ";
 		case TEXTOID:
 		case VARCHAROID:
+		case BPCHAROID:
 			return "VARCHAR";
 		case UUIDOID:
 			return "UUID";
@@ -232,6 +233,11 @@ AppendLiteral(StringInfo buf, Oid typid, Datum value, bool isnull)
 		case TIMEOID:
 		case UUIDOID:
 			AppendByText(buf, base, value);
+			return true;
+		case BPCHAROID:
+
+			/* without its blanks: see expr.c */
+			AppendText(buf, DirectFunctionCall1(rtrim1, value));
 			return true;
 		case TEXTOID:
 		case VARCHAROID:

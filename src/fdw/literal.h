@@ -18,6 +18,7 @@ typedef struct DecimalShape
 
 /* The most digits of a decimal value in the engine. */
 #define MAX_DECIMAL_DIGITS 38
+#define MAX_INT64_DIGITS 18
 
 /*
  * Engine name of a PostgreSQL type whose values mean the same there, NULL if

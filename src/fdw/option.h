@@ -17,10 +17,14 @@ typedef enum SourceKind
 
 typedef struct TableOptions
 {
+	Oid			server;
 	SourceKind	kind;
 	char	   *namespace;		/* SOURCE_TABLE */
 	char	   *name;			/* SOURCE_TABLE */
 	char	   *path;			/* the others */
+	char	   *location;		/* SOURCE_METADATA: where the table is now; or NULL */
+	char	   *path_map;		/* SOURCE_METADATA: "from=to,..." for other paths; or NULL */
+	char	   *as_of;			/* or NULL */
 } TableOptions;
 
 extern TableOptions *TableOptionsOf(Oid relid);
@@ -28,10 +32,10 @@ extern TableOptions *TableOptionsOf(Oid relid);
 /* Name of a column in the source. */
 extern char *ColumnSourceName(Oid relid, AttrNumber attnum, const char *attname);
 
-/* 'ns.name' or 'a.b."na.me"': the last part is the table's name. */
-extern bool SplitTableName(const char *text, char **namespace, char **name);
+/* ERROR unless the value of option location, path_map or as_of is well-formed. */
+extern void CheckTableOption(const char *name, const char *value);
 
-/* ERROR unless the user may read files of the server, and the path is absolute. */
+/* ERROR unless the user may read files of the server, and the path is absolute; objects pass. */
 extern void CheckServerPath(const char *name, const char *path);
 
 #endif							/* SHARD_FDW_OPTION_H */

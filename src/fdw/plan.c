@@ -47,7 +47,7 @@ CondShippable(LakeRel *lake, RestrictInfo *rinfo)
 
 	if (!restriction_is_securely_promotable(rinfo, lake->base))
 		obstacle = "condition behind a security barrier";
-	else if (ExprShippable(lake->source, rinfo->clause, false, &obstacle))
+	else if (ExprShippable(lake->tables, rinfo->clause, false, &obstacle))
 		return true;
 	lake->obstacles = lappend(lake->obstacles, psprintf("filter: %s", obstacle));
 	return false;
@@ -89,8 +89,8 @@ CollectColumns(LakeRel *lake)
 static void
 EstimateRows(PlannerInfo *root, LakeRel *lake)
 {
-	DeparseContext *cx = DeparseBegin(lake->source);
-	List	   *rules = PruneRules(cx, lake->prune_clauses);
+	DeparseContext *cx = DeparseBegin(lake->tables);
+	List	   *rules = PruneRules(cx, linitial(cx->sources), lake->base->relid, lake->prune_clauses);
 	SourceScan *scan;
 	LakeCondition *conditions;
 	int			n;
@@ -127,7 +127,8 @@ LakeGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	LakeRel    *lake = palloc0(sizeof(LakeRel));
 
 	lake->base = rel;
-	lake->source = SourceOpen(relid);
+	lake->source = SourceOpenToPlan(relid);
+	lake->tables = list_make1(MakeDeparseTable(rel->relid, lake->source));
 	rel->fdw_private = lake;
 	ClassifyConds(lake);
 	CollectColumns(lake);
@@ -165,8 +166,8 @@ MemberSortable(LakeRel *lake, PathKey *pathkey, EquivalenceMember *em, Expr *exp
 	if (!ExprSortable(expr, ec->ec_collation, &byte_order) || !byte_order)
 		return false;
 	if (lake->grouped)
-		return tlist_member(expr, lake->tlist) != NULL && !IsAverage(expr);
-	return !IsRuntimeConstant(expr) && ExprShippable(lake->source, expr, false, &obstacle);
+		return tlist_member(expr, lake->tlist) != NULL;
+	return !IsRuntimeConstant(expr) && ExprShippable(lake->tables, expr, false, &obstacle);
 }
 
 Expr *
@@ -223,16 +224,17 @@ DeparseSort(DeparseContext *cx, LakeRel *lake, List *pathkeys)
 		Expr	   *expr = SortExpression(lake, pathkey, &descending);
 
 		DeparseText(cx, foreach_current_index(lc) == 0 ? " ORDER BY " : ", ");
-		MustDeparse(cx, expr);
+		if (!DeparseSortKey(cx, expr, pathkey->pk_eclass->ec_collation))
+			elog(ERROR, "expression cannot be shipped: %s", cx->obstacle);
 		DeparseText(cx, descending ? " DESC" : " ASC");
 		DeparseText(cx, pathkey->pk_nulls_first ? " NULLS FIRST" : " NULLS LAST");
 	}
 }
 
-static List *
-Output(int slot, Oid typid, int32 typmod, bool average)
+List *
+PlanOutput(int slot, Oid typid, int32 typmod)
 {
-	return list_make4_int(slot, (int) typid, typmod, average ? 1 : 0);
+	return list_make3_int(slot, (int) typid, typmod);
 }
 
 /*
@@ -252,8 +254,8 @@ DeparseTableColumns(DeparseContext *cx, LakeRel *lake)
 			(!whole_row && !bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, lake->columns)))
 			continue;
 		DeparseText(cx, outputs == NIL ? "" : ", ");
-		DeparseColumn(cx, attnum);
-		outputs = lappend(outputs, Output(attnum, column->typid, column->typmod, false));
+		DeparseColumn(cx, linitial(cx->sources), attnum);
+		outputs = lappend(outputs, PlanOutput(attnum, column->typid, column->typmod));
 	}
 	if (outputs == NIL)
 		DeparseText(cx, "NULL");
@@ -269,12 +271,13 @@ DeparseTargets(DeparseContext *cx, LakeRel *lake)
 	foreach(lc, lake->tlist)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		ValueForm	form;
 
 		DeparseText(cx, outputs == NIL ? "" : ", ");
-		if (!DeparseOutput(cx, tle->expr))
+		if (!DeparseResult(cx, tle->expr, false, &form))
 			elog(ERROR, "expression cannot be shipped: %s", cx->obstacle);
-		outputs = lappend(outputs, Output(tle->resno, exprType((Node *) tle->expr),
-										  exprTypmod((Node *) tle->expr), IsAverage(tle->expr)));
+		outputs = lappend(outputs, PlanOutput(tle->resno, exprType((Node *) tle->expr),
+											  exprTypmod((Node *) tle->expr)));
 	}
 	if (outputs == NIL)
 		DeparseText(cx, "NULL");
@@ -282,31 +285,15 @@ DeparseTargets(DeparseContext *cx, LakeRel *lake)
 }
 
 /*
- * GROUP BY positions of the engine's result, where an average takes two.
+ * GROUP BY positions of the engine's result.
  */
 static void
 DeparseGrouping(DeparseContext *cx, LakeRel *lake)
 {
-	const char *separator = " GROUP BY ";
-	int			position = 0;
 	ListCell   *lc;
 
-	foreach(lc, lake->tlist)
-	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-		char		number[16];
-
-		position++;
-		if (list_member_int(lake->group_positions, tle->resno))
-		{
-			snprintf(number, sizeof(number), "%d", position);
-			DeparseText(cx, separator);
-			DeparseText(cx, number);
-			separator = ", ";
-		}
-		if (IsAverage(tle->expr))
-			position++;
-	}
+	foreach(lc, lake->group_positions)
+		DeparsePrintf(cx, "%s%d", foreach_current_index(lc) == 0 ? " GROUP BY " : ", ", lfirst_int(lc));
 }
 
 static List *
@@ -318,7 +305,7 @@ DeparseStatement(DeparseContext *cx, LakeRel *lake, List *sort)
 	cx->aggregates = lake->grouped;
 	outputs = lake->grouped ? DeparseTargets(cx, lake) : DeparseTableColumns(cx, lake);
 	DeparseText(cx, " FROM ");
-	DeparseSource(cx);
+	DeparseSource(cx, linitial(cx->sources));
 	cx->aggregates = false;
 	DeparseConds(cx, " WHERE ", extract_actual_clauses(lake->remote_conds, false));
 	cx->aggregates = lake->grouped;
@@ -382,6 +369,23 @@ ColumnTypes(LakeSource *source, List *attnums)
 	return types;
 }
 
+List *
+PlanSources(DeparseContext *cx)
+{
+	List	   *sources = NIL;
+	ListCell   *lc;
+
+	foreach(lc, cx->sources)
+	{
+		DeparseRel *rel = lfirst(lc);
+
+		sources = lappend(sources, list_make5(list_make1_oid(rel->source->relid), rel->attnums,
+											  ColumnTypes(rel->source, rel->attnums),
+											  rel->finite, rel->prune));
+	}
+	return sources;
+}
+
 static List *
 Strings(List *texts)
 {
@@ -406,23 +410,19 @@ LakeGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *p
 	LakeRel    *lake = rel->fdw_private;
 	bool		sorted = PathDoes(path, PATH_SORTED);
 	DeparseContext *cx;
+	DeparseRel *table;
 	List	   *outputs;
-	List	   *prune;
 	List	   *limits;
 	List	   *private;
 	List	   *local;
 
-	cx = DeparseBegin(lake->source);
+	cx = DeparseBegin(lake->tables);
 	outputs = DeparseStatement(cx, lake, sorted ? root->sort_pathkeys : NIL);
-	prune = PruneRules(cx, lake->prune_clauses);
+	table = linitial(cx->sources);
+	table->prune = PruneRules(cx, table, lake->base->relid, lake->prune_clauses);
 	limits = LimitParams(root, cx, PathDoes(path, PATH_LIMITED));
 	local = lake->grouped ? lake->having_local : LocalClauses(lake, scan_clauses);
-	private = list_make4(list_make1_oid(lake->source->relid), DeparseEnd(cx), cx->attnums, outputs);
-	private = lappend(private, prune);
-	private = lappend(private, limits);
-	private = lappend(private, ColumnTypes(lake->source, cx->attnums));
-	private = lappend(private, cx->finite);
-	private = lappend(private, Strings(lake->obstacles));
+	private = list_make5(DeparseEnd(cx), PlanSources(cx), outputs, limits, Strings(lake->obstacles));
 	return make_foreignscan(tlist, local, lake->grouped ? 0 : lake->base->relid, cx->params, private,
 							lake->grouped ? lake->tlist : NIL,
 							lake->grouped ? NIL : extract_actual_clauses(lake->remote_conds, false),

@@ -6,6 +6,7 @@
 #define SHARD_FDW_PLAN_H
 
 #include "postgres.h"
+#include "fdw/deparse.h"
 #include "fdw/source.h"
 #include "foreign/fdwapi.h"
 #include "nodes/pathnodes.h"
@@ -18,6 +19,7 @@ typedef struct LakeRel
 {
 	LakeSource *source;
 	RelOptInfo *base;			/* the foreign table */
+	List	   *tables;			/* of DeparseTable *: what is read */
 
 	/* What the engine filters by, and what PostgreSQL does after it. */
 	List	   *remote_conds;	/* of RestrictInfo *; of the foreign table */
@@ -48,28 +50,39 @@ typedef struct LakeRel
 #define PATH_SORTED			0
 #define PATH_LIMITED		1
 
-/* ForeignScan.fdw_private. */
+/* What a scan does: ForeignScan.fdw_private and CustomScan.custom_private. */
 typedef enum PlanPart
 {
-	PLAN_RELATION,				/* OID of the foreign table */
 	PLAN_STATEMENT,				/* fragments: see deparse.h */
-	PLAN_COLUMNS,				/* of the foreign table, that the statement reads: attnums */
+	PLAN_SOURCES,				/* a list a table: see SourcePart */
 	PLAN_OUTPUT,				/* an integer list a result column: see OutputPart */
-	PLAN_PRUNE,					/* rules: see prune.h */
-	PLAN_LIMIT,					/* indexes in fdw_exprs of limit and offset, or -1 */
-	PLAN_TYPES,					/* types of the columns as planned: see scan.c */
-	PLAN_FINITE,				/* columns that are taken to hold no infinity */
-	PLAN_OBSTACLES				/* of String */
+	PLAN_LIMIT,					/* indexes in the expressions of limit and offset, or -1 */
+	PLAN_OBSTACLES,				/* of String */
+	PLAN_QUERY					/* of a whole statement alone: the Query that it answers */
 } PlanPart;
+
+typedef enum SourcePart
+{
+	SOURCE_RELATION,			/* OID of the foreign table */
+	SOURCE_COLUMNS,				/* that the statement reads: attnums */
+	SOURCE_TYPES,				/* their types as planned: see run.c */
+	SOURCE_FINITE,				/* columns that are taken to hold no infinity */
+	SOURCE_PRUNE				/* rules: see prune.h */
+} SourcePart;
 
 /* One column of the scan's tuples. */
 typedef enum OutputPart
 {
 	OUTPUT_SLOT,				/* its number, from 1 */
 	OUTPUT_TYPE,				/* an OID in an integer */
-	OUTPUT_TYPMOD,
-	OUTPUT_AVERAGE				/* 1: from two columns of the engine, sum and count */
+	OUTPUT_TYPMOD
 } OutputPart;
+
+/* Is a foreign table one of this wrapper? */
+extern bool IsLakeTable(Oid relid);
+
+extern List *PlanOutput(int slot, Oid typid, int32 typmod);
+extern List *PlanSources(DeparseContext *cx);
 
 extern void LakeGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern void LakeGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid);

@@ -19,9 +19,11 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "client/values.h"
+#include "fdw/keys.h"
 #include "fdw/literal.h"
 #include "fdw/prune.h"
 #include "fdw/shippable.h"
+#include "fdw/simplify.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/array.h"
@@ -36,11 +38,21 @@
 
 /* ---- from clauses to rules ---- */
 
+/* The table whose files are pruned. */
+typedef struct Pruned
+{
+	DeparseContext *cx;
+	LakeSource *source;
+	Index		varno;
+} Pruned;
+
+static List *ClausesRules(Pruned *pruned, List *clauses);
+
 /*
  * The column that an expression is, or 0.
  */
 static AttrNumber
-ColumnOf(DeparseContext *cx, Expr *expr)
+ColumnOf(Pruned *pruned, Expr *expr)
 {
 	Var		   *var;
 	SourceColumn *column;
@@ -48,9 +60,10 @@ ColumnOf(DeparseContext *cx, Expr *expr)
 	while (IsA(expr, RelabelType))
 		expr = ((RelabelType *) expr)->arg;
 	var = (Var *) expr;
-	if (!IsA(expr, Var) || var->varattno <= 0 || var->varattno > cx->source->natts || var->varlevelsup > 0)
+	if (!IsA(expr, Var) || var->varno != pruned->varno || var->varattno <= 0 ||
+		var->varattno > pruned->source->natts || var->varlevelsup > 0)
 		return 0;
-	column = &cx->source->columns[var->varattno - 1];
+	column = &pruned->source->columns[var->varattno - 1];
 	if (column->state != COLUMN_OK)
 		return 0;
 	return var->varattno;
@@ -120,7 +133,7 @@ BoundsAnswer(SourceColumn *column, LakeOp op, Oid collation)
 }
 
 static List *
-CompareRule(DeparseContext *cx, OpExpr *expr)
+CompareRule(Pruned *pruned, OpExpr *expr)
 {
 	Oid			opno = expr->opno;
 	Expr	   *left;
@@ -132,7 +145,7 @@ CompareRule(DeparseContext *cx, OpExpr *expr)
 		return NIL;
 	left = linitial(expr->args);
 	right = lsecond(expr->args);
-	if (ColumnOf(cx, left) == 0)
+	if (ColumnOf(pruned, left) == 0)
 	{
 		Expr	   *swap = left;
 
@@ -140,33 +153,47 @@ CompareRule(DeparseContext *cx, OpExpr *expr)
 		right = swap;
 		opno = get_commutator(opno);
 	}
-	attnum = ColumnOf(cx, left);
+	attnum = ColumnOf(pruned, left);
 	if (attnum == 0 || !OidIsValid(opno) || !IsRuntimeConstant(right) ||
 		!OperatorMeaning(opno, exprType((Node *) left), &op) ||
-		!BoundsAnswer(&cx->source->columns[attnum - 1], op, expr->inputcollid))
+		!BoundsAnswer(&pruned->source->columns[attnum - 1], op, expr->inputcollid))
 		return NIL;
-	return Rule(attnum, op, DeparseParam(cx, right));
+	return Rule(attnum, op, DeparseParam(pruned->cx, right));
 }
 
 static List *
-ArrayRule(DeparseContext *cx, ScalarArrayOpExpr *expr)
+ArrayRule(Pruned *pruned, ScalarArrayOpExpr *expr)
 {
 	Expr	   *left = linitial(expr->args);
 	Expr	   *array = lsecond(expr->args);
-	AttrNumber	attnum = ColumnOf(cx, left);
+	AttrNumber	attnum = ColumnOf(pruned, left);
 	LakeOp		op;
 
 	if (attnum == 0 || !expr->useOr || !IsRuntimeConstant(array) ||
 		!OperatorMeaning(expr->opno, exprType((Node *) left), &op) || op != LAKE_EQ ||
-		!BoundsAnswer(&cx->source->columns[attnum - 1], LAKE_IN, expr->inputcollid))
+		!BoundsAnswer(&pruned->source->columns[attnum - 1], LAKE_IN, expr->inputcollid))
 		return NIL;
-	return Rule(attnum, LAKE_IN, DeparseParam(cx, array));
+	return Rule(attnum, LAKE_IN, DeparseParam(pruned->cx, array));
+}
+
+/*
+ * Keys that a join looks for: see keys.c.
+ */
+static List *
+KeyRules(Pruned *pruned, List *args)
+{
+	AttrNumber	attnum = ColumnOf(pruned, linitial(args));
+
+	if (attnum == 0 || !IsRuntimeConstant(lsecond(args)) ||
+		!BoundsAnswer(&pruned->source->columns[attnum - 1], LAKE_IN, exprCollation(linitial(args))))
+		return NIL;
+	return list_make1(Rule(attnum, LAKE_IN, DeparseParam(pruned->cx, lsecond(args))));
 }
 
 static List *
-NullRule(DeparseContext *cx, NullTest *expr)
+NullRule(Pruned *pruned, NullTest *expr)
 {
-	AttrNumber	attnum = ColumnOf(cx, expr->arg);
+	AttrNumber	attnum = ColumnOf(pruned, expr->arg);
 
 	if (attnum == 0 || expr->argisrow)
 		return NIL;
@@ -177,13 +204,13 @@ NullRule(DeparseContext *cx, NullTest *expr)
  * A boolean column by itself, or its negation.
  */
 static List *
-BooleanRule(DeparseContext *cx, Expr *expr, bool value)
+BooleanRule(Pruned *pruned, Expr *expr, bool value)
 {
-	AttrNumber	attnum = ColumnOf(cx, expr);
+	AttrNumber	attnum = ColumnOf(pruned, expr);
 
-	if (attnum == 0 || cx->source->columns[attnum - 1].type.kind != LAKE_BOOLEAN)
+	if (attnum == 0 || pruned->source->columns[attnum - 1].type.kind != LAKE_BOOLEAN)
 		return NIL;
-	return Rule(attnum, LAKE_EQ, DeparseParam(cx, (Expr *) makeBoolConst(value, false)));
+	return Rule(attnum, LAKE_EQ, DeparseParam(pruned->cx, (Expr *) makeBoolConst(value, false)));
 }
 
 /*
@@ -227,9 +254,9 @@ PrefixEnd(const char *prefix)
 }
 
 static int
-TextParam(DeparseContext *cx, const char *text)
+TextParam(Pruned *pruned, const char *text)
 {
-	return DeparseParam(cx, (Expr *) makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
+	return DeparseParam(pruned->cx, (Expr *) makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
 											   CStringGetTextDatum(text), false, false));
 }
 
@@ -237,7 +264,7 @@ TextParam(DeparseContext *cx, const char *text)
  * LIKE compares bytes whatever the collation, so its prefix is a range.
  */
 static List *
-PatternRules(DeparseContext *cx, Oid function, List *args, Oid collation)
+PatternRules(Pruned *pruned, Oid function, List *args, Oid collation)
 {
 	AttrNumber	attnum;
 	char	   *prefix;
@@ -246,20 +273,20 @@ PatternRules(DeparseContext *cx, Oid function, List *args, Oid collation)
 
 	if ((function != F_TEXTLIKE && function != F_LIKE_TEXT_TEXT) || !CollationByteEqual(collation))
 		return NIL;
-	attnum = ColumnOf(cx, linitial(args));
+	attnum = ColumnOf(pruned, linitial(args));
 	prefix = PatternPrefix(lsecond(args));
-	if (attnum == 0 || prefix == NULL || cx->source->columns[attnum - 1].as_text ||
-		!IsText(cx->source->columns[attnum - 1].typid))
+	if (attnum == 0 || prefix == NULL || pruned->source->columns[attnum - 1].as_text ||
+		!IsText(pruned->source->columns[attnum - 1].typid))
 		return NIL;
-	rules = list_make1(Rule(attnum, LAKE_GE, TextParam(cx, prefix)));
+	rules = list_make1(Rule(attnum, LAKE_GE, TextParam(pruned, prefix)));
 	end = PrefixEnd(prefix);
 	if (end != NULL)
-		rules = lappend(rules, Rule(attnum, LAKE_LT, TextParam(cx, end)));
+		rules = lappend(rules, Rule(attnum, LAKE_LT, TextParam(pruned, end)));
 	return rules;
 }
 
 static List *
-ClauseRules(DeparseContext *cx, Expr *clause)
+ClauseRules(Pruned *pruned, Expr *clause)
 {
 	List	   *rule = NIL;
 
@@ -267,31 +294,33 @@ ClauseRules(DeparseContext *cx, Expr *clause)
 	{
 		case T_OpExpr:
 			{
-				OpExpr	   *expr = (OpExpr *) clause;
-				List	   *rules = PatternRules(cx, get_opcode(expr->opno), expr->args, expr->inputcollid);
+				OpExpr	   *expr = SimplifyComparison((OpExpr *) clause);
+				List	   *rules = PatternRules(pruned, get_opcode(expr->opno), expr->args, expr->inputcollid);
 
 				if (rules != NIL)
 					return rules;
-				rule = CompareRule(cx, expr);
+				rule = CompareRule(pruned, expr);
 				break;
 			}
 		case T_FuncExpr:
-			return PatternRules(cx, ((FuncExpr *) clause)->funcid, ((FuncExpr *) clause)->args,
+			if (IsKeyFunction(((FuncExpr *) clause)->funcid))
+				return KeyRules(pruned, ((FuncExpr *) clause)->args);
+			return PatternRules(pruned, ((FuncExpr *) clause)->funcid, ((FuncExpr *) clause)->args,
 								((FuncExpr *) clause)->inputcollid);
 		case T_ScalarArrayOpExpr:
-			rule = ArrayRule(cx, (ScalarArrayOpExpr *) clause);
+			rule = ArrayRule(pruned, (ScalarArrayOpExpr *) clause);
 			break;
 		case T_NullTest:
-			rule = NullRule(cx, (NullTest *) clause);
+			rule = NullRule(pruned, (NullTest *) clause);
 			break;
 		case T_Var:
-			rule = BooleanRule(cx, clause, true);
+			rule = BooleanRule(pruned, clause, true);
 			break;
 		case T_BoolExpr:
 			if (((BoolExpr *) clause)->boolop == NOT_EXPR)
-				rule = BooleanRule(cx, linitial(((BoolExpr *) clause)->args), false);
+				rule = BooleanRule(pruned, linitial(((BoolExpr *) clause)->args), false);
 			else if (((BoolExpr *) clause)->boolop == AND_EXPR)
-				return PruneRules(cx, ((BoolExpr *) clause)->args);
+				return ClausesRules(pruned, ((BoolExpr *) clause)->args);
 			break;
 		default:
 			break;
@@ -299,17 +328,25 @@ ClauseRules(DeparseContext *cx, Expr *clause)
 	return rule == NIL ? NIL : list_make1(rule);
 }
 
-List *
-PruneRules(DeparseContext *cx, List *clauses)
+static List *
+ClausesRules(Pruned *pruned, List *clauses)
 {
 	List	   *rules = NIL;
 	ListCell   *lc;
 
-	if (cx->source->table == NULL)
-		return NIL;				/* Parquet files have no manifest to prune by */
 	foreach(lc, clauses)
-		rules = list_concat(rules, ClauseRules(cx, lfirst(lc)));
+		rules = list_concat(rules, ClauseRules(pruned, lfirst(lc)));
 	return rules;
+}
+
+List *
+PruneRules(DeparseContext *cx, DeparseRel *rel, Index varno, List *clauses)
+{
+	Pruned		pruned = {cx, rel->source, varno};
+
+	if (rel->source->table == NULL)
+		return NIL;				/* Parquet files have no manifest to prune by */
+	return ClausesRules(&pruned, clauses);
 }
 
 /* ---- from rules and values to conditions ---- */
@@ -488,6 +525,8 @@ SerializeArray(LakeType type, const PruneValue *array, LakeCondition *condition)
 
 	get_typlenbyvalalign(element, &len, &byval, &align);
 	deconstruct_array(DatumGetArrayTypeP(array->value), element, len, byval, align, &values, &nulls, &n);
+	if (n > MAX_JOIN_KEYS)
+		return false;			/* not worth it; and keys of a join are not all there */
 	condition->nvalues = 0;
 	condition->values = palloc0(Max(n, 1) * sizeof(IcebergBytes));
 	for (int i = 0; i < n; i++)

@@ -10,10 +10,10 @@
 #include "fdw/source.h"
 
 /*
- * What of a list of ANDed clauses files can be pruned by: a list of integer
- * lists (column, LakeOp, index in cx->params of the value or -1).
+ * What of a list of ANDed clauses a table's files can be pruned by: a list of
+ * integer lists (column, LakeOp, index in cx->params of the value or -1).
  */
-extern List *PruneRules(DeparseContext *cx, List *clauses);
+extern List *PruneRules(DeparseContext *cx, DeparseRel *rel, Index varno, List *clauses);
 
 /* Values of cx->params at run time; not known ones are left out. */
 typedef struct PruneValue

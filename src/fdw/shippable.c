@@ -5,14 +5,15 @@
  * Functions and operators (by their function) are known by OID: all of them
  * belong to PostgreSQL itself, so that their OIDs are the same in every
  * database, and no function that a user made can be taken for one.  What is
- * not listed is evaluated by PostgreSQL.  Absent on purpose, because the answers
- * differ: numeric division, rounding, casts between text and anything, case
- * conversion, regular expressions, floating-point arithmetic (it overflows
- * silently in the engine), int2 arithmetic (the engine computes it in int4),
- * everything that depends on the time zone.
+ * not listed is evaluated by PostgreSQL.  Numerics are in numeric.c.  Absent on
+ * purpose, because the answers differ: casts between text and anything, case
+ * conversion, regular expressions, int2 arithmetic (the engine computes it in
+ * int4), everything that depends on the time zone.  Functions named shard_... are
+ * the engine's own, and do what PostgreSQL does (engine/functions.h).
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
@@ -39,9 +40,16 @@
 	{prefix##LE, "(CAST(%1 AS DOUBLE) <= CAST(%2 AS DOUBLE))", 0}, \
 	{prefix##GT, "(CAST(%1 AS DOUBLE) > CAST(%2 AS DOUBLE))", 0}, \
 	{prefix##GE, "(CAST(%1 AS DOUBLE) >= CAST(%2 AS DOUBLE))", 0}
-#define ARITHMETIC(prefix) \
-	{prefix##PL, "(%1 + %2)", 0}, {prefix##MI, "(%1 - %2)", 0}, \
-	{prefix##MUL, "(%1 * %2)", 0}, {prefix##DIV, "(%1 // %2)", NEED_DIVISOR}
+#define ARITHMETIC(prefix, type) \
+	{prefix##PL, "(%1 + %2)", 0, "shard_add_" type "(%1, %2)"}, \
+	{prefix##MI, "(%1 - %2)", 0, "shard_sub_" type "(%1, %2)"}, \
+	{prefix##MUL, "(%1 * %2)", 0, "shard_mul_" type "(%1, %2)"}, \
+	{prefix##DIV, "(%1 // %2)", NEED_DIVISOR, "shard_div_" type "(%1, %2)"}
+#define FLOAT_ARITHMETIC(prefix, type) \
+	{prefix##PL, "shard_add_" type "(%1, %2)", 0}, \
+	{prefix##MI, "shard_sub_" type "(%1, %2)", 0}, \
+	{prefix##MUL, "shard_mul_" type "(%1, %2)", 0}, \
+	{prefix##DIV, "shard_div_" type "(%1, %2)", NEED_WHOLE}
 
 static FunctionRule function_rules[] = {
 	COMPARE_OF(F_BOOL, 0),
@@ -58,8 +66,12 @@ static FunctionRule function_rules[] = {
 	COMPARE_OF(F_FLOAT8, 0),
 	COMPARE_FLOATS(F_FLOAT48),
 	COMPARE_FLOATS(F_FLOAT84),
-	COMPARE_OF(F_NUMERIC_, NEED_DECIMAL_PAIR),
+	COMPARE_OF(F_BPCHAR, 0),
 	COMPARE_OF(F_DATE_, 0),
+	COMPARE(F_DATE_EQ_TIMESTAMP, F_DATE_NE_TIMESTAMP, F_DATE_LT_TIMESTAMP, F_DATE_LE_TIMESTAMP,
+			F_DATE_GT_TIMESTAMP, F_DATE_GE_TIMESTAMP, NEED_WHOLE),
+	COMPARE(F_TIMESTAMP_EQ_DATE, F_TIMESTAMP_NE_DATE, F_TIMESTAMP_LT_DATE, F_TIMESTAMP_LE_DATE,
+			F_TIMESTAMP_GT_DATE, F_TIMESTAMP_GE_DATE, NEED_WHOLE),
 	COMPARE_OF(F_TIME_, 0),
 	COMPARE_OF(F_TIMESTAMP_, 0),
 	COMPARE_OF(F_TIMESTAMPTZ_, 0),
@@ -67,45 +79,57 @@ static FunctionRule function_rules[] = {
 	COMPARE_OF(F_BYTEA, 0),
 	COMPARE(F_TEXTEQ, F_TEXTNE, F_TEXT_LT, F_TEXT_LE, F_TEXT_GT, F_TEXT_GE, 0),
 
-	ARITHMETIC(F_INT4),
-	ARITHMETIC(F_INT8),
-	ARITHMETIC(F_INT24),
-	ARITHMETIC(F_INT42),
-	ARITHMETIC(F_INT28),
-	ARITHMETIC(F_INT82),
-	ARITHMETIC(F_INT48),
-	ARITHMETIC(F_INT84),
-	{F_INT4MOD, "(%1 % %2)", NEED_DIVISOR},
-	{F_INT8MOD, "(%1 % %2)", NEED_DIVISOR},
+	ARITHMETIC(F_INT4, "int4"),
+	ARITHMETIC(F_INT8, "int8"),
+	ARITHMETIC(F_INT24, "int4"),
+	ARITHMETIC(F_INT42, "int4"),
+	ARITHMETIC(F_INT28, "int8"),
+	ARITHMETIC(F_INT82, "int8"),
+	ARITHMETIC(F_INT48, "int8"),
+	ARITHMETIC(F_INT84, "int8"),
+	{F_INT4MOD, "(%1 % %2)", NEED_DIVISOR, "shard_mod_int4(%1, %2)"},
+	{F_INT8MOD, "(%1 % %2)", NEED_DIVISOR, "shard_mod_int8(%1, %2)"},
+	{F_MOD_INT4_INT4, "(%1 % %2)", NEED_DIVISOR, "shard_mod_int4(%1, %2)"},
+	{F_MOD_INT8_INT8, "(%1 % %2)", NEED_DIVISOR, "shard_mod_int8(%1, %2)"},
+	FLOAT_ARITHMETIC(F_FLOAT8, "float8"),
+	FLOAT_ARITHMETIC(F_FLOAT48, "float8"),
+	FLOAT_ARITHMETIC(F_FLOAT84, "float8"),
+	FLOAT_ARITHMETIC(F_FLOAT4, "float4"),
+	{F_FLOAT8UM, "(- %1)", 0},
+	{F_FLOAT4UM, "(- %1)", 0},
+	{F_ABS_FLOAT8, "abs(%1)", 0},
+	{F_FLOAT8ABS, "abs(%1)", 0},
+	{F_ABS_FLOAT4, "abs(%1)", 0},
 	{F_INT4UM, "(- %1)", 0},
 	{F_INT8UM, "(- %1)", 0},
 	{F_ABS_INT4, "abs(%1)", 0},
 	{F_INT4ABS, "abs(%1)", 0},
 	{F_ABS_INT8, "abs(%1)", 0},
 	{F_INT8ABS, "abs(%1)", 0},
-	{F_NUMERIC_ADD, "(%1 + %2)", NEED_DECIMAL_RESULT},
-	{F_NUMERIC_SUB, "(%1 - %2)", NEED_DECIMAL_RESULT},
-	{F_NUMERIC_MUL, "(%1 * %2)", NEED_DECIMAL_RESULT},
-	{F_NUMERIC_UMINUS, "(- %1)", NEED_DECIMAL_RESULT},
-	{F_NUMERIC_ABS, "abs(%1)", NEED_DECIMAL_RESULT},
-	{F_ABS_NUMERIC, "abs(%1)", NEED_DECIMAL_RESULT},
 
 	{F_INT4_INT2, "%1", 0},
 	{F_INT8_INT2, "CAST(%1 AS BIGINT)", 0},
 	{F_INT8_INT4, "CAST(%1 AS BIGINT)", 0},
-	{F_INT4_INT8, "CAST(%1 AS INTEGER)", 0},
+	/* beside a constant, DuckDB would cast that instead, and notice no overflow */
+	{F_INT4_INT8, "shard_add_int4(CAST(%1 AS INTEGER), 0)", 0},
 	{F_FLOAT8_INT2, "CAST(%1 AS DOUBLE)", 0},
 	{F_FLOAT8_INT4, "CAST(%1 AS DOUBLE)", 0},
 	{F_FLOAT8_INT8, "CAST(%1 AS DOUBLE)", 0},
 	{F_FLOAT8_FLOAT4, "CAST(%1 AS DOUBLE)", 0},
-	{F_NUMERIC_INT2, "CAST(%1 AS DECIMAL(5,0))", NEED_DECIMAL_RESULT},
-	{F_NUMERIC_INT4, "CAST(%1 AS DECIMAL(10,0))", NEED_DECIMAL_RESULT},
-	{F_NUMERIC_INT8, "CAST(%1 AS DECIMAL(19,0))", NEED_DECIMAL_RESULT},
 	{F_INT4_BOOL, "CAST(%1 AS INTEGER)", 0},
 	{F_BOOL_INT4, "CAST(%1 AS BOOLEAN)", 0},
+	{F_TIMESTAMP_DATE, "CAST(%1 AS TIMESTAMP)", NEED_WHOLE},
 	{F_DATE_TIMESTAMP, "(CASE WHEN isinf(%1) THEN CASE WHEN %1 > make_timestamp(0) THEN DATE 'infinity' "
 		"ELSE DATE '-infinity' END ELSE CAST(%1 AS DATE) END)", 0},
 
+	{F_TEXT_BPCHAR, "%1", 0},
+	{F_BPCHARLIKE, "(rpad(%1, %w, ' ') LIKE %2 ESCAPE '\\')", NEED_PATTERN | NEED_CHARACTERS | NEED_BLANKS,
+	"(rpad(%1, %w, ' ') LIKE %2)"},
+	{F_BPCHARNLIKE, "(NOT (rpad(%1, %w, ' ') LIKE %2 ESCAPE '\\'))", NEED_PATTERN | NEED_CHARACTERS | NEED_BLANKS,
+	"(NOT (rpad(%1, %w, ' ') LIKE %2))"},
+	{F_LENGTH_BPCHAR, "CAST(length(%1) AS INTEGER)", NEED_CHARACTERS},
+	{F_CHAR_LENGTH_BPCHAR, "CAST(length(%1) AS INTEGER)", NEED_CHARACTERS},
+	{F_CHARACTER_LENGTH_BPCHAR, "CAST(length(%1) AS INTEGER)", NEED_CHARACTERS},
 	{F_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", NEED_CHARACTERS},
 	{F_CHAR_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", NEED_CHARACTERS},
 	{F_CHARACTER_LENGTH_TEXT, "CAST(length(%1) AS INTEGER)", NEED_CHARACTERS},
@@ -121,13 +145,17 @@ static FunctionRule function_rules[] = {
 	{F_BTRIM_TEXT, "trim(%1, ' ')", 0},
 	{F_LTRIM_TEXT, "ltrim(%1, ' ')", 0},
 	{F_RTRIM_TEXT, "rtrim(%1, ' ')", 0},
-	{F_TEXTLIKE, "(%1 LIKE %2 ESCAPE '\\')", NEED_PATTERN | NEED_CHARACTERS},
-	{F_LIKE_TEXT_TEXT, "(%1 LIKE %2 ESCAPE '\\')", NEED_PATTERN | NEED_CHARACTERS},
-	{F_TEXTNLIKE, "(NOT (%1 LIKE %2 ESCAPE '\\'))", NEED_PATTERN | NEED_CHARACTERS},
-	{F_NOTLIKE_TEXT_TEXT, "(NOT (%1 LIKE %2 ESCAPE '\\'))", NEED_PATTERN | NEED_CHARACTERS},
+	{F_TEXTLIKE, "(%1 LIKE %2 ESCAPE '\\')", NEED_PATTERN | NEED_CHARACTERS,
+	"(%1 LIKE %2)"},
+	{F_LIKE_TEXT_TEXT, "(%1 LIKE %2 ESCAPE '\\')", NEED_PATTERN | NEED_CHARACTERS,
+	"(%1 LIKE %2)"},
+	{F_TEXTNLIKE, "(NOT (%1 LIKE %2 ESCAPE '\\'))", NEED_PATTERN | NEED_CHARACTERS,
+	"(NOT (%1 LIKE %2))"},
+	{F_NOTLIKE_TEXT_TEXT, "(NOT (%1 LIKE %2 ESCAPE '\\'))", NEED_PATTERN | NEED_CHARACTERS,
+	"(NOT (%1 LIKE %2))"},
 
-	{F_EXTRACT_TEXT_DATE, NULL, NEED_FIELD | NEED_DECIMAL_RESULT},
-	{F_EXTRACT_TEXT_TIMESTAMP, NULL, NEED_FIELD | NEED_DECIMAL_RESULT},
+	{F_EXTRACT_TEXT_DATE, NULL, NEED_FIELD},
+	{F_EXTRACT_TEXT_TIMESTAMP, NULL, NEED_FIELD},
 	{F_DATE_PART_TEXT_TIMESTAMP, NULL, NEED_FIELD},
 	{F_DATE_TRUNC_TEXT_TIMESTAMP, NULL, NEED_FIELD},
 };
@@ -176,7 +204,7 @@ static AggregateRule aggregate_rules[] = {
 	{F_SUM_INT2, AGGREGATE_PLAIN, "sum(%a)", "BIGINT", false},
 	{F_SUM_INT4, AGGREGATE_PLAIN, "sum(%a)", "BIGINT", false},
 	{F_SUM_INT8, AGGREGATE_PLAIN, "sum(%a)", "DECIMAL(38,0)", false},
-	{F_SUM_NUMERIC, AGGREGATE_DECIMAL, "sum(%a)", NULL, false},
+	{F_SUM_NUMERIC, AGGREGATE_DECIMAL, NULL, NULL, false},
 	{F_SUM_FLOAT8, AGGREGATE_FLOAT_SUM, "sum(%a)", NULL, false},
 	{F_AVG_INT2, AGGREGATE_AVERAGE, NULL, NULL, false},
 	{F_AVG_INT4, AGGREGATE_AVERAGE, NULL, NULL, false},
@@ -198,6 +226,12 @@ static AggregateRule aggregate_rules[] = {
 	MINIMUM(F_MIN_TIMESTAMP, false), MAXIMUM(F_MAX_TIMESTAMP, false),
 	MINIMUM(F_MIN_TIMESTAMPTZ, false), MAXIMUM(F_MAX_TIMESTAMPTZ, false),
 	MINIMUM(F_MIN_TEXT, true), MAXIMUM(F_MAX_TEXT, true),
+	MINIMUM(F_MIN_BPCHAR, true), MAXIMUM(F_MAX_BPCHAR, true),
+	{F_BIT_AND_INT4, AGGREGATE_PLAIN, "bit_and(%a)", NULL, false},
+	{F_BIT_AND_INT8, AGGREGATE_PLAIN, "bit_and(%a)", NULL, false},
+	{F_BIT_OR_INT4, AGGREGATE_PLAIN, "bit_or(%a)", NULL, false},
+	{F_BIT_OR_INT8, AGGREGATE_PLAIN, "bit_or(%a)", NULL, false},
+	{F_STRING_AGG_TEXT_TEXT, AGGREGATE_ORDERED, "string_agg(%a, %b%o)", NULL, false},
 };
 
 static bool lists_ready = false;
@@ -223,7 +257,8 @@ CompareAggregateRules(const void *a, const void *b)
 static bool
 OrdersText(Oid function)
 {
-	return function == F_TEXT_LT || function == F_TEXT_LE || function == F_TEXT_GT || function == F_TEXT_GE;
+	return function == F_TEXT_LT || function == F_TEXT_LE || function == F_TEXT_GT || function == F_TEXT_GE ||
+		function == F_BPCHARLT || function == F_BPCHARLE || function == F_BPCHARGT || function == F_BPCHARGE;
 }
 
 /*
@@ -354,6 +389,12 @@ IsDefaultSortOperator(Oid op, Oid typid)
 	TypeCacheEntry *type = lookup_type_cache(typid, TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
 
 	return op == type->lt_opr || op == type->gt_opr;
+}
+
+bool
+IsDescendingOperator(Oid op, Oid typid)
+{
+	return op == lookup_type_cache(typid, TYPECACHE_GT_OPR)->gt_opr;
 }
 
 bool

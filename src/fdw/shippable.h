@@ -10,13 +10,13 @@
 
 /* Conditions under which a function of the list may be shipped. */
 #define NEED_BYTE_ORDER			0x0001	/* its collation orders by bytes */
-#define NEED_DIVISOR			0x0002	/* second argument: a constant, not 0 or -1 */
+#define NEED_DIVISOR			0x0002	/* second argument: a constant, not 0 or -1, or a whole statement */
 #define NEED_POSITION			0x0004	/* second argument: a constant of at least 1; third: not
 										 * negative */
 #define NEED_PATTERN			0x0008	/* second argument: a constant LIKE pattern */
 #define NEED_TEXT				0x0010	/* second argument: a constant text that is not empty */
-#define NEED_DECIMAL_PAIR		0x0020	/* both arguments fit one decimal type */
-#define NEED_DECIMAL_RESULT		0x0040	/* the result fits a decimal type */
+#define NEED_WHOLE				0x0020	/* a whole statement: it may fail where PostgreSQL does not */
+#define NEED_BLANKS				0x0040	/* first argument: a char(n) of known length, %w in the SQL */
 #define NEED_FIELD				0x0080	/* first argument: a constant field of a date; see FieldRule */
 #define NEED_CHARACTERS			0x0100	/* the database counts characters as UTF-8 does */
 
@@ -25,6 +25,8 @@ typedef struct FunctionRule
 	Oid			function;
 	const char *sql;			/* with %1, %2, %3 for the arguments */
 	uint32		needs;
+	const char *checked_sql;	/* instead of sql: beside a constant, by a divisor that is none, for a
+								 * pattern without escapes (which DuckDB makes more of) */
 } FunctionRule;
 
 /* NULL if a function, or the function of an operator, is not on the list. */
@@ -46,16 +48,17 @@ extern const FieldRule *TruncRuleOf(const char *field);
 typedef enum AggregateKind
 {
 	AGGREGATE_PLAIN,			/* sql */
-	AGGREGATE_AVERAGE,			/* sum and count, divided here */
+	AGGREGATE_AVERAGE,			/* sum divided by count */
 	AGGREGATE_FLOAT_SUM,		/* sql, unless finite values overflow */
-	AGGREGATE_DECIMAL			/* sum of a numeric: sql */
+	AGGREGATE_DECIMAL,			/* sum of a numeric */
+	AGGREGATE_ORDERED			/* sql, if its input has an order */
 } AggregateKind;
 
 typedef struct AggregateRule
 {
 	Oid			function;
 	AggregateKind kind;
-	const char *sql;			/* with %a for the call's inside, including DISTINCT */
+	const char *sql;			/* with %a, %b for arguments, %o for an order */
 	const char *type;			/* engine type of the result, NULL = as it comes */
 	bool		byte_order;		/* its collation must order by bytes */
 } AggregateRule;
@@ -70,6 +73,7 @@ extern bool CollationByteEqual(Oid collation);
 
 /* Is op the ordinary equality or ordering operator of its type? */
 extern bool IsDefaultSortOperator(Oid op, Oid typid);
+extern bool IsDescendingOperator(Oid op, Oid typid);
 extern bool IsDefaultEquality(Oid op, Oid typid);
 
 #endif							/* SHARD_FDW_SHIPPABLE_H */

@@ -14,13 +14,17 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
+#include "base/compat.h"
 #include "catalog/pg_type.h"
+#include "client/nested.h"
 #include "client/values.h"
 #include "fdw/parquet.h"
 #include "fdw/source.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 /* Decimal digits that hold every value of an integer type. */
 #define INT_DIGITS 10
@@ -58,6 +62,7 @@ PgTypeForLakeType(LakeType type)
 		case LAKE_UUID:
 			return "uuid";
 		case LAKE_JSON:
+		case LAKE_NESTED:
 			return "jsonb";
 	}
 	return "text";
@@ -115,7 +120,8 @@ FitColumn(SourceColumn *column)
 	if (stored.kind == LAKE_JSON)
 	{
 		column->as_text = true;
-		return base == JSONOID || base == JSONBOID || base == TEXTOID;
+		return base == JSONOID || base == JSONBOID || base == TEXTOID ||
+			NestedTypeOf(base, column->typmod) != NULL;
 	}
 	if (column->as_text)
 	{
@@ -158,7 +164,9 @@ MapColumn(LakeSource *source, SourceColumn *column, Form_pg_attribute att)
 	column->field_id = field->id;
 	column->stored = field->type;
 	column->stored_name = field->type_json;
-	column->state = field->primitive && FitColumn(column) ? COLUMN_OK : COLUMN_MISMATCH;
+	if (!field->primitive)		/* the engine's results have it as JSON */
+		column->stored.kind = LAKE_JSON;
+	column->state = FitColumn(column) ? COLUMN_OK : COLUMN_MISMATCH;
 }
 
 static void
@@ -175,19 +183,27 @@ MapColumns(LakeSource *source)
 }
 
 static void
+SetSchema(LakeSource *source)
+{
+	LakeTravel(source->table, source->options->as_of);
+	source->schema = source->table->schema != NULL ? source->table->schema :
+		IcebergCurrentSchema(source->table->metadata);
+}
+
+static void
 OpenTable(LakeSource *source)
 {
 	TableOptions *options = source->options;
 
 	source->title = psprintf("%s.%s", options->namespace, options->name);
-	source->table = LakeOpen(options->namespace, options->name, true);
+	source->table = LakeOpenFrom(options->server, options->namespace, options->name, true);
 	if (source->table == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("lake table \"%s\" does not exist", source->title),
 				 errdetail("Foreign table \"%s\" reads it.", get_rel_name(source->relid)),
 				 errhint("The table iceberg_tables lists the tables of the lake.")));
-	source->schema = IcebergCurrentSchema(source->table->metadata);
+	SetSchema(source);
 }
 
 static void
@@ -215,8 +231,9 @@ SourceOpen(Oid relid)
 			OpenTable(source);
 			break;
 		case SOURCE_METADATA:
-			source->table = LakeOpenMetadata(source->options->path);
-			source->schema = IcebergCurrentSchema(source->table->metadata);
+			source->table = LakeOpenMoved(source->options->server, source->options->path,
+										  source->options->location, source->options->path_map);
+			SetSchema(source);
 			break;
 		case SOURCE_PARQUET:
 			OpenParquet(source);
@@ -226,7 +243,26 @@ SourceOpen(Oid relid)
 	return source;
 }
 
-static void pg_attribute_noreturn()
+/*
+ * A function plans its statements under the snapshot of its caller, but with the
+ * latest definition of the foreign table, which an ALTER of the table that has
+ * reached the lake since may have changed.  What the statement will run with is
+ * a newer snapshot.
+ */
+LakeSource *
+SourceOpenToPlan(Oid relid)
+{
+	LakeSource *source;
+
+	if (IsolationUsesXactSnapshot() || IsInParallelMode())
+		return SourceOpen(relid);
+	PushActiveSnapshot(GetLatestSnapshot());
+	source = SourceOpen(relid);
+	PopActiveSnapshot();
+	return source;
+}
+
+pg_noreturn static void
 RaiseMissingColumn(LakeSource *source, SourceColumn *column)
 {
 	StringInfoData names;
@@ -241,7 +277,7 @@ RaiseMissingColumn(LakeSource *source, SourceColumn *column)
 			 errhint("The columns there are: %s.", names.data)));
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 RaiseMismatch(LakeSource *source, SourceColumn *column)
 {
 	char		name[64];
@@ -252,9 +288,9 @@ RaiseMismatch(LakeSource *source, SourceColumn *column)
 					column->name, get_rel_name(source->relid),
 					format_type_with_typemod(column->typid, column->typmod)),
 			 errdetail("Its type in the lake is %s.",
-					   column->stored.kind == 0 ? column->stored_name
+					   column->stored.kind == LAKE_JSON ? column->stored_name
 					   : LakeTypeIcebergName(column->stored, name, sizeof(name))),
-			 column->stored.kind == 0 ? 0 : errhint("Declare it as %s.", PgTypeForLakeType(column->stored))));
+			 column->stored.kind == LAKE_JSON ? 0 : errhint("Declare it as %s.", PgTypeForLakeType(column->stored))));
 }
 
 SourceColumn *
@@ -306,56 +342,6 @@ SourceColumnFinite(LakeSource *source, AttrNumber attnum)
 		!SomeFileMayMatch(source, column, LAKE_LE, &first);
 }
 
-static int
-ComparePartitions(const IcebergFile *a, const IcebergFile *b)
-{
-	if (a->spec_id != b->spec_id)
-		return a->spec_id < b->spec_id ? -1 : 1;
-	for (int i = 0; i < Min(a->npartition, b->npartition); i++)
-	{
-		IcebergBytes x = a->partition[i].value;
-		IcebergBytes y = b->partition[i].value;
-		int			order;
-
-		if ((x.data == NULL) != (y.data == NULL))
-			return x.data == NULL ? -1 : 1;
-		if (x.len != y.len)
-			return x.len < y.len ? -1 : 1;
-		order = x.len > 0 ? memcmp(x.data, y.data, x.len) : 0;
-		if (order != 0)
-			return order;
-	}
-	return a->npartition - b->npartition;
-}
-
-static int
-CompareFiles(const ListCell *a, const ListCell *b)
-{
-	return ComparePartitions(lfirst(a), lfirst(b));
-}
-
-/*
- * Number of distinct partitions among files; a table without is one.
- */
-static int
-CountPartitions(List *files)
-{
-	List	   *sorted = list_copy(files);
-	const IcebergFile *previous = NULL;
-	int			count = 0;
-	ListCell   *lc;
-
-	list_sort(sorted, CompareFiles);
-	foreach(lc, sorted)
-	{
-		if (previous == NULL || ComparePartitions(previous, lfirst(lc)) != 0)
-			count++;
-		previous = lfirst(lc);
-	}
-	list_free(sorted);
-	return count;
-}
-
 SourceScan *
 SourcePlanScan(LakeSource *source, const LakeCondition *conditions, int n)
 {
@@ -376,7 +362,8 @@ SourcePlanScan(LakeSource *source, const LakeCondition *conditions, int n)
 	scan->files_pruned = scan->lake->files_pruned;
 	scan->bytes = scan->lake->bytes;
 	scan->rows = scan->lake->rows;
-	scan->partitions = CountPartitions(scan->lake->files);
+	scan->partitions = scan->lake->partitions;
+	scan->partitions_pruned = scan->lake->partitions_pruned;
 	return scan;
 }
 

@@ -53,6 +53,7 @@ typedef struct SourceScan
 	int			files;
 	int			files_pruned;
 	int			partitions;
+	int			partitions_pruned;
 	int64		bytes;
 	int64		rows;			/* in the files, before deletes */
 } SourceScan;
@@ -62,6 +63,9 @@ extern bool SourceColumnFinite(LakeSource *source, AttrNumber attnum);
 
 /* As of the active snapshot; ERROR if there is no such table or file. */
 extern LakeSource *SourceOpen(Oid relid);
+
+/* The same for planning: in READ COMMITTED, as it is now. */
+extern LakeSource *SourceOpenToPlan(Oid relid);
 
 /* The column, or an ERROR that says why it cannot be read. */
 extern SourceColumn *SourceColumnOf(LakeSource *source, AttrNumber attnum);

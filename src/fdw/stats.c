@@ -20,8 +20,12 @@ PG_FUNCTION_INFO_V1(shard_last_query_stats);
 typedef struct QueryStats
 {
 	bool		valid;
+	int			statements;
+	int			cached;			/* of these, that the engine had the results of */
+	bool		several;		/* tables of different snapshots */
 	int			open_scans;
 	int64		partitions;
+	int64		partitions_pruned;
 	int64		files;
 	int64		files_pruned;
 	int64		bytes;
@@ -67,15 +71,27 @@ StatsScanEnd(void)
 }
 
 void
-StatsAddSource(const SourceScan *scan)
+StatsAddStatement(bool cached)
 {
 	last.valid = true;
+	last.statements++;
+	last.cached += cached;
+}
+
+void
+StatsAddSource(const SourceScan *scan, bool cached)
+{
+	if (last.snapshot_id >= 0 && last.snapshot_id != scan->snapshot_id)
+		last.several = true;
+	last.snapshot_id = scan->snapshot_id;
+	if (cached)
+		return;
 	last.partitions += scan->partitions;
+	last.partitions_pruned += scan->partitions_pruned;
 	last.files += scan->files;
 	last.files_pruned += scan->files_pruned;
 	last.bytes += scan->bytes;
 	last.rows += scan->rows;
-	last.snapshot_id = scan->snapshot_id;
 }
 
 void
@@ -105,15 +121,15 @@ shard_last_query_stats(PG_FUNCTION_ARGS)
 	memset(nulls, !last.valid, sizeof(nulls));
 	values[0] = Int32GetDatum(0);	/* live shards: the lake answers in their place */
 	values[1] = Int64GetDatum(last.partitions);
-	values[2] = Int64GetDatum(0);
+	values[2] = Int64GetDatum(last.partitions_pruned);
 	values[3] = Int64GetDatum(last.files);
 	values[4] = Int64GetDatum(last.files_pruned);
 	values[5] = Int64GetDatum(last.bytes);
 	values[6] = Int64GetDatum(last.rows);
 	values[7] = Int64GetDatum(last.returned);
-	values[8] = BoolGetDatum(false);
+	values[8] = BoolGetDatum(last.statements > 0 && last.cached == last.statements);
 	values[9] = Int64GetDatum(last.snapshot_id);
-	nulls[9] = !last.valid || last.snapshot_id < 0;
+	nulls[9] = !last.valid || last.snapshot_id < 0 || last.several;
 	values[10] = Float8GetDatum(last.usecs / 1000.0);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }

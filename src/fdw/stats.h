@@ -13,8 +13,11 @@ extern void StatsInit(void);
 extern void StatsScanBegin(void);
 extern void StatsScanEnd(void);
 
-/* A scan has sent its statement to the engine. */
-extern void StatsAddSource(const SourceScan *scan);
+/* A scan has sent its statement to the engine, which may have had the result. */
+extern void StatsAddStatement(bool cached);
+
+/* A table that the statement is about; nothing of it was read if cached. */
+extern void StatsAddSource(const SourceScan *scan, bool cached);
 
 /* It has got rows for it, or waited. */
 extern void StatsAddRows(int64 rows);

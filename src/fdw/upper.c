@@ -5,7 +5,7 @@
  * Each step is offered only if all below it was: a filter that PostgreSQL
  * evaluates itself keeps everything above it here, too.  Where an expression over
  * aggregates cannot be shipped, the aggregates are and PostgreSQL computes the
- * expression from them; exact averages come as sum and count.
+ * expression from them.
  */
 #include "postgres.h"
 
@@ -49,13 +49,15 @@ AddGroupColumn(LakeRel *input, LakeRel *grouped, SortGroupClause *clause, Expr *
 {
 	TargetEntry *tle;
 	const char *obstacle = "grouping by a constant";
-	bool		byte_order;
+	DeparseContext *cx = DeparseBegin(input->tables);
 
-	if (IsRuntimeConstant(expr) || !OutputShippable(input->source, expr, &obstacle))
+	if (IsRuntimeConstant(expr) || !OutputShippable(input->tables, expr, &obstacle))
 		return Stays(input, "grouping", obstacle);
-	if (!IsDefaultEquality(clause->eqop, exprType((Node *) expr)) ||
-		!ExprSortable(expr, exprCollation((Node *) expr), &byte_order))
+	if (!IsDefaultEquality(clause->eqop, exprType((Node *) expr)))
 		return Stays(input, "grouping", "equality of its own");
+	cx->aggregates = true;
+	if (!DeparseGroupKey(cx, expr))
+		return Stays(input, "grouping", cx->obstacle);
 	tle = makeTargetEntry(expr, list_length(grouped->tlist) + 1, NULL, false);
 	tle->ressortgroupref = ref;
 	grouped->tlist = lappend(grouped->tlist, tle);
@@ -80,7 +82,7 @@ AddAggregates(LakeRel *input, LakeRel *grouped, Node *expr)
 
 		if (IsA(part, Var))
 			continue;
-		if (!IsA(part, Aggref) || !OutputShippable(input->source, part, &obstacle))
+		if (!IsA(part, Aggref) || !OutputShippable(input->tables, part, &obstacle))
 			return Stays(input, "aggregation", obstacle);
 		grouped->tlist = add_to_flat_tlist(grouped->tlist, list_make1(part));
 	}
@@ -136,7 +138,7 @@ AddHaving(LakeRel *input, LakeRel *grouped, List *having)
 		Expr	   *expr = lfirst(lc);
 		const char *obstacle;
 
-		if (ExprShippable(input->source, expr, true, &obstacle))
+		if (ExprShippable(input->tables, expr, true, &obstacle))
 		{
 			grouped->having_remote = lappend(grouped->having_remote, expr);
 			continue;
@@ -179,6 +181,7 @@ MakeGrouped(LakeRel *input)
 
 	grouped->source = input->source;
 	grouped->base = input->base;
+	grouped->tables = input->tables;
 	grouped->remote_conds = input->remote_conds;
 	grouped->prune_clauses = input->prune_clauses;
 	grouped->grouped = true;

@@ -2,7 +2,8 @@
  * cache.c
  *		Parsed metadata files, manifest lists and manifests of this backend.
  *
- * The files never change once written, so a path is a sufficient key.  Each
+ * The files never change once written, so a path is a sufficient key, with the
+ * credentials where it is not local.  Each
  * entry owns a memory context below the cache's.  What a caller gets is pinned
  * to the memory context that is current at the call: the pin goes with the
  * context, and only entries without pins are evicted, the least recently used
@@ -163,31 +164,47 @@ Keep(CacheEntry *entry)
 	EvictSurplus();
 }
 
-static CacheEntry *
-AddMetadata(const char *location, const char *text, size_t len)
+static const char *
+Key(const LakeAccess *access, const char *path)
 {
-	CacheEntry *entry = NewEntry(location);
+	return LakeIsLocal(path) ? path : psprintf("%s %s", access->identity, path);
+}
+
+/* Files that are read with moved paths are others than those with the written ones. */
+static const char *
+KeyIn(const IcebergMetadata *metadata, const char *path)
+{
+	const char *key = Key(LakeAccessById(metadata->access), path);
+
+	return metadata->moves_text == NULL ? key : psprintf("%s\n%s", key, metadata->moves_text);
+}
+
+static CacheEntry *
+AddMetadata(LakeAccess *access, const char *key, const char *text, size_t len)
+{
+	CacheEntry *entry = NewEntry(key);
 	MemoryContext old = MemoryContextSwitchTo(entry->context);
 
 	entry->metadata = IcebergParseMetadata(text, len);
+	entry->metadata->access = access->id;
 	MemoryContextSwitchTo(old);
 	Keep(entry);
 	return entry;
 }
 
 const IcebergMetadata *
-LakeCachedMetadata(const char *location)
+LakeCachedMetadata(LakeAccess *access, const char *location)
 {
 	CacheEntry *entry;
 
-	LakeCheckAccess(location);
-	entry = Find(location);
+	LakeCheckAccess(access, location);
+	entry = Find(Key(access, location));
 	if (entry == NULL)
 	{
 		size_t		len;
-		char	   *text = LakeReadFile(location, &len);
+		char	   *text = LakeReadFile(access, location, &len);
 
-		entry = AddMetadata(location, text, len);
+		entry = AddMetadata(access, Key(access, location), text, len);
 		pfree(text);
 	}
 	else
@@ -199,33 +216,72 @@ LakeCachedMetadata(const char *location)
 	return entry->metadata;
 }
 
+const IcebergMetadata *
+LakeCachedMovedMetadata(LakeAccess *access, const char *location, const char *moved_to,
+						const char *path_map)
+{
+	char	   *moves = psprintf("%s\n%s", moved_to == NULL ? "" : moved_to,
+								 path_map == NULL ? "" : path_map);
+	char	   *key = psprintf("%s\n%s", Key(access, location), moves);
+	CacheEntry *entry;
+
+	LakeCheckAccess(access, location);
+	entry = Find(key);
+	if (entry == NULL)
+	{
+		MemoryContext old;
+		size_t		len;
+		char	   *text = LakeReadFile(access, location, &len);
+
+		entry = AddMetadata(access, key, text, len);
+		old = MemoryContextSwitchTo(entry->context);
+		LakeSetMoves(entry->metadata, moved_to, path_map);
+		entry->metadata->moves_text = pstrdup(moves);
+		MemoryContextSwitchTo(old);
+		pfree(text);
+	}
+	else
+		Pin(entry);
+	return entry->metadata;
+}
+
 /*
  * Take in a metadata file that was just written, for the next to open it.
  */
 void
 LakeCacheMetadata(const char *location, const char *text, size_t len)
 {
-	if (Find(location) == NULL)
-		AddMetadata(location, text, len);
+	LakeCacheMetadataOf(LakeAccessOfLake(location), location, text, len);
+}
+
+void
+LakeCacheMetadataOf(LakeAccess *access, const char *location, const char *text, size_t len)
+{
+	if (Find(Key(access, location)) == NULL)
+		AddMetadata(access, Key(access, location), text, len);
 }
 
 const IcebergManifest *
-LakeCachedManifestList(const char *path, int format_version, int *n)
+LakeCachedManifestList(const IcebergMetadata *metadata, const char *path, int *n)
 {
+	LakeAccess *access = LakeAccessById(metadata->access);
+	const char *key = KeyIn(metadata, path);
 	CacheEntry *entry;
 
-	LakeCheckAccess(path);
-	entry = Find(path);
+	LakeCheckAccess(access, path);
+	entry = Find(key);
 	if (entry == NULL)
 	{
 		MemoryContext old;
 		size_t		len;
 		char	   *data;
 
-		entry = NewEntry(path);
+		entry = NewEntry(key);
 		old = MemoryContextSwitchTo(entry->context);
-		data = LakeReadFile(path, &len);
-		entry->n = IcebergReadManifestList(data, len, format_version, &entry->manifests);
+		data = LakeReadFile(access, path, &len);
+		entry->n = IcebergReadManifestList(data, len, metadata->format_version, &entry->manifests);
+		for (int i = 0; i < entry->n; i++)
+			entry->manifests[i].path = LakeMoved(metadata, entry->manifests[i].path);
 		MemoryContextSwitchTo(old);
 		Keep(entry);
 	}
@@ -239,29 +295,58 @@ LakeCachedManifestList(const char *path, int format_version, int *n)
 	return entry->manifests;
 }
 
+/*
+ * Some writers tell a wrong length.  A manifest that is cut off between two blocks
+ * reads well but has fewer files than the list says.
+ */
+static void
+CheckComplete(const IcebergManifest *manifest, size_t len, int nfiles)
+{
+	if (len >= (size_t) Max(manifest->length, 0))
+		return;
+	if (manifest->added_files >= 0 && manifest->existing_files >= 0 &&
+		manifest->deleted_files >= 0 && nfiles ==
+		(int64) manifest->added_files + manifest->existing_files + manifest->deleted_files)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("manifest \"%s\" has %zu bytes instead of %lld",
+					manifest->path, len, (long long) manifest->length)));
+}
+
+static void
+MoveFile(const IcebergMetadata *metadata, IcebergFile *file)
+{
+	char	   *path = LakeMoved(metadata, file->path);
+
+	if (path == file->path)
+		return;
+	file->written_path = file->path;
+	file->path = path;
+}
+
 const IcebergFile *
 LakeCachedManifest(const IcebergMetadata *metadata, const IcebergManifest *manifest, int *n)
 {
+	LakeAccess *access = LakeAccessById(metadata->access);
+	const char *key = KeyIn(metadata, manifest->path);
 	CacheEntry *entry;
 
-	LakeCheckAccess(manifest->path);
-	entry = Find(manifest->path);
+	LakeCheckAccess(access, manifest->path);
+	entry = Find(key);
 	if (entry == NULL)
 	{
 		MemoryContext old;
 		size_t		len;
 		char	   *data;
 
-		entry = NewEntry(manifest->path);
+		entry = NewEntry(key);
 		old = MemoryContextSwitchTo(entry->context);
-		data = LakeReadFile(manifest->path, &len);
-		/* some writers tell a wrong length, but one that is cut off is seen */
-		if (len < (size_t) Max(manifest->length, 0))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("manifest \"%s\" has %zu bytes instead of %lld",
-							manifest->path, len, (long long) manifest->length)));
+		data = LakeReadFile(access, manifest->path, &len);
 		entry->n = IcebergReadManifest(data, len, metadata, manifest, &entry->files);
+		CheckComplete(manifest, len, entry->n);
+		for (int i = 0; i < entry->n && metadata->nmoves > 0; i++)
+			MoveFile(metadata, &entry->files[i]);
 		MemoryContextSwitchTo(old);
 		Keep(entry);
 	}

@@ -7,23 +7,33 @@
  * transaction.  Whatever was written is removed again if that transaction
  * aborts or somebody else's commit came first.
  *
- * Manifests of the parent snapshot are carried over as they are.  One is
- * written anew only if a file in it is removed, and many small ones are merged,
- * so that the cost of a commit follows what it changes.
+ * Manifests of the parent snapshot are carried over as they are.  Those that
+ * lose a file are written anew, together with others of their kind, and many
+ * small ones are merged, so that the cost of a commit follows what it changes.
+ *
+ * What a writer said of itself in a snapshot's summary (entries that begin with
+ * "shard.", the position among them) goes on to the next snapshot unless that
+ * says something else, so that compaction does not lose it.
  */
 #include "postgres.h"
 
+#include "base/points.h"
 #include "common/hashfn.h"
 #include "lake/internal.h"
 #include "lake/io/io.h"
 #include "lake/registry/registry.h"
+#include "lake/registry/rest.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 /* Manifests beyond this size are not merged again. */
 #define MERGE_TARGET_BYTES (8 * 1024 * 1024)
 #define MERGE_MIN_COUNT 100
-#define PREVIOUS_VERSIONS_MAX 100
+
+/* Entries of a manifest that is written anew. */
+#define MANIFEST_ENTRIES 10000
+
+#define WRITER_PREFIX "shard."
 
 /* Files and rows that a commit adds or removes, or that a table has. */
 typedef struct Totals
@@ -32,6 +42,14 @@ typedef struct Totals
 	int64		rows[3];
 	int64		bytes;
 } Totals;
+
+/* Entries of one kind of manifests: of one partition spec, and data or deletes. */
+typedef struct Rewritten
+{
+	int			spec_id;
+	int			content;
+	List	   *entries;		/* of IcebergFile * */
+} Rewritten;
 
 typedef struct Commit
 {
@@ -50,6 +68,7 @@ typedef struct Commit
 	List	   *paths;			/* written, to be removed after a lost race */
 	List	   *trash;			/* paths that nobody needs after this commit */
 	HTAB	   *removed;		/* paths to be removed and not found yet; NULL = none */
+	List	   *rewritten;		/* of Rewritten *: entries of manifests that lose files */
 	Totals		added;
 	Totals		deleted;
 	Totals		before;
@@ -199,6 +218,55 @@ DescribeEntries(IcebergManifest *manifest, IcebergFile *const *files, int n, int
 }
 
 static void
+WidenSummary(IcebergPartitionSummary *summary, LakeType type, IcebergBytes value)
+{
+	bool		is_float = type.kind == LAKE_FLOAT || type.kind == LAKE_DOUBLE;
+
+	if (is_float && summary->contains_nan == -1)
+		summary->contains_nan = 0;
+	if (value.data == NULL)
+		summary->contains_null = true;
+	else if (is_float && IcebergBytesNaN(type, value))
+		summary->contains_nan = 1;
+	else
+	{
+		if (summary->lower.data == NULL || IcebergCompareBytes(type, value, summary->lower) < 0)
+			summary->lower = value;
+		if (summary->upper.data == NULL || IcebergCompareBytes(type, value, summary->upper) > 0)
+			summary->upper = value;
+	}
+}
+
+static IcebergBytes
+PartitionValueOf(const IcebergFile *file, int field_id)
+{
+	IcebergBytes null = {NULL, 0};
+
+	for (int i = 0; i < file->npartition; i++)
+		if (file->partition[i].field_id == field_id)
+			return file->partition[i].value;
+	return null;
+}
+
+/* What the partitions of a manifest's files are, for the manifest list. */
+static void
+SummarizePartitions(const Commit *commit, IcebergManifest *manifest, const IcebergSpec *spec,
+					IcebergFile *const *files, int n)
+{
+	manifest->npartitions = spec->nfields;
+	manifest->partitions = palloc0(sizeof(IcebergPartitionSummary) * (spec->nfields + 1));
+	for (int i = 0; i < spec->nfields; i++)
+	{
+		LakeType	type = IcebergPartitionType(&spec->fields[i], &commit->next);
+
+		manifest->partitions[i].contains_nan = -1;
+		for (int j = 0; j < n; j++)
+			WidenSummary(&manifest->partitions[i], type,
+						 PartitionValueOf(files[j], spec->fields[i].field_id));
+	}
+}
+
+static void
 WriteCommitFile(Commit *commit, const char *path, const char *data, size_t len)
 {
 	commit->paths = lappend(commit->paths, (void *) path);
@@ -226,6 +294,7 @@ WriteManifest(Commit *commit, IcebergFile *const *files, int n, int spec_id, int
 	manifest->sequence_number = commit->sequence_number;
 	manifest->added_snapshot_id = commit->snapshot_id;
 	DescribeEntries(manifest, files, n, commit->sequence_number);
+	SummarizePartitions(commit, manifest, spec, files, n);
 	WriteCommitFile(commit, manifest->path, data, len);
 	commit->manifests = lappend(commit->manifests, manifest);
 	pfree(data);
@@ -252,9 +321,55 @@ HoldsRemoved(const Commit *commit, const IcebergFile *files, int n)
 	return false;
 }
 
+static Rewritten *
+RewrittenOf(Commit *commit, const IcebergManifest *manifest)
+{
+	Rewritten  *kind;
+	ListCell   *lc;
+
+	foreach(lc, commit->rewritten)
+	{
+		kind = (Rewritten *) lfirst(lc);
+		if (kind->spec_id == manifest->spec_id && kind->content == manifest->content)
+			return kind;
+	}
+	kind = palloc0(sizeof(Rewritten));
+	kind->spec_id = manifest->spec_id;
+	kind->content = manifest->content;
+	commit->rewritten = lappend(commit->rewritten, kind);
+	return kind;
+}
+
+/* Write the manifests that take the place of those that lost files. */
+static void
+WriteRewritten(Commit *commit)
+{
+	ListCell   *lc;
+
+	foreach(lc, commit->rewritten)
+	{
+		const Rewritten *kind = (const Rewritten *) lfirst(lc);
+		IcebergFile **entries = palloc(sizeof(IcebergFile *) * MANIFEST_ENTRIES);
+		int			n = 0;
+		ListCell   *entry;
+
+		foreach(entry, kind->entries)
+		{
+			entries[n++] = (IcebergFile *) lfirst(entry);
+			if (n < MANIFEST_ENTRIES)
+				continue;
+			WriteManifest(commit, entries, n, kind->spec_id, kind->content);
+			n = 0;
+		}
+		if (n > 0)
+			WriteManifest(commit, entries, n, kind->spec_id, kind->content);
+		pfree(entries);
+	}
+}
+
 /*
- * Carry a manifest of the parent snapshot over: as it is, or without the files
- * that are removed.
+ * Carry a manifest of the parent snapshot over: as it is, or, if it loses files,
+ * as entries to be written anew.
  */
 static void
 CarryOver(Commit *commit, const IcebergManifest *manifest)
@@ -262,9 +377,8 @@ CarryOver(Commit *commit, const IcebergManifest *manifest)
 	bool		removes = commit->change->remove_all ||
 		(commit->removed != NULL && hash_get_num_entries(commit->removed) > 0);
 	const IcebergFile *files;
-	IcebergFile **entries;
+	Rewritten  *kind;
 	int			nfiles;
-	int			n = 0;
 
 	if (manifest->added_files == 0 && manifest->existing_files == 0)
 		return;					/* only tells of earlier deletions */
@@ -275,20 +389,22 @@ CarryOver(Commit *commit, const IcebergManifest *manifest)
 		commit->manifests = lappend(commit->manifests, (void *) manifest);
 		return;
 	}
-	entries = palloc(sizeof(IcebergFile *) * nfiles);
+	kind = RewrittenOf(commit, manifest);
 	for (int i = 0; i < nfiles; i++)
 	{
+		IcebergFile *entry;
+
 		if (files[i].status == 2)
 			continue;
 		if (TakeRemoved(commit, &files[i]))
 		{
 			CountFile(&commit->deleted, &files[i]);
-			entries[n++] = EntryWithStatus(&files[i], 2, commit->snapshot_id);
+			entry = EntryWithStatus(&files[i], 2, commit->snapshot_id);
 		}
 		else
-			entries[n++] = EntryWithStatus(&files[i], 0, files[i].snapshot_id);
+			entry = EntryWithStatus(&files[i], 0, files[i].snapshot_id);
+		kind->entries = lappend(kind->entries, entry);
 	}
-	WriteManifest(commit, entries, n, manifest->spec_id, manifest->content);
 }
 
 /* Worth merging: small, and not the one that tells what this snapshot deletes. */
@@ -380,40 +496,44 @@ MergeSmallManifests(Commit *commit)
 
 /* ---- added files ---- */
 
-/* The spec for files without partition values: one without fields. */
 static int
-UnpartitionedSpec(const IcebergMetadata *metadata)
+CompareSpecs(const ListCell *a, const ListCell *b)
 {
-	for (int i = 0; i < metadata->nspecs; i++)
-		if (metadata->specs[i].nfields == 0)
-			return metadata->specs[i].spec_id;
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot write to a lake table that always was partitioned")));
+	return ((const IcebergFile *) lfirst(a))->spec_id - ((const IcebergFile *) lfirst(b))->spec_id;
 }
 
+/* One manifest for each partition spec. */
 static void
 WriteAdded(Commit *commit, bool deletes)
 {
-	int			nadded = list_length(commit->change->added);
-	IcebergFile **entries = palloc(sizeof(IcebergFile *) * (nadded + 1));
+	List	   *files = NIL;
+	IcebergFile **entries;
 	ListCell   *lc;
 	int			n = 0;
 
 	foreach(lc, commit->change->added)
+		if ((((IcebergFile *) lfirst(lc))->content != ICEBERG_DATA) == deletes)
+			files = lappend(files, lfirst(lc));
+	if (files == NIL)
+		return;
+	list_sort(files, CompareSpecs);
+	entries = palloc(sizeof(IcebergFile *) * list_length(files));
+	foreach(lc, files)
 	{
 		IcebergFile *file = (IcebergFile *) lfirst(lc);
 
-		if ((file->content != ICEBERG_DATA) != deletes)
-			continue;
+		if (n > 0 && entries[n - 1]->spec_id != file->spec_id)
+		{
+			WriteManifest(commit, entries, n, entries[0]->spec_id, deletes ? 1 : 0);
+			n = 0;
+		}
 		entries[n] = EntryWithStatus(file, 1, commit->snapshot_id);
 		entries[n]->sequence_number = -1;
 		entries[n]->file_sequence_number = -1;
 		CountFile(&commit->added, file);
 		n++;
 	}
-	if (n > 0)
-		WriteManifest(commit, entries, n, UnpartitionedSpec(commit->base), deletes ? 1 : 0);
+	WriteManifest(commit, entries, n, entries[0]->spec_id, deletes ? 1 : 0);
 }
 
 /* ---- snapshot ---- */
@@ -504,8 +624,42 @@ DeleteFiles(const Totals *totals)
 	return totals->files[ICEBERG_POSITION_DELETES] + totals->files[ICEBERG_EQUALITY_DELETES];
 }
 
+/* How many partitions files are added to or removed from. */
+static int
+ChangedPartitions(const Commit *commit)
+{
+	List	   *files = list_copy(commit->change->added);
+	ListCell   *lc;
+
+	foreach(lc, commit->rewritten)
+	{
+		ListCell   *entry;
+
+		foreach(entry, ((const Rewritten *) lfirst(lc))->entries)
+			if (((const IcebergFile *) lfirst(entry))->status == 2)
+				files = lappend(files, lfirst(entry));
+	}
+	return list_length(LakeGroupByPartition(files));
+}
+
+/* What the writer said of itself in the parent's summary and not in this one. */
 static void
-BuildSummary(const Commit *commit, IcebergSnapshot *snapshot)
+PutInherited(Summary *summary, const IcebergSnapshot *parent)
+{
+	for (int i = 0; i < parent->nsummary; i++)
+	{
+		const IcebergKeyValue *entry = &parent->summary[i];
+		bool		known = strncmp(entry->key, WRITER_PREFIX, strlen(WRITER_PREFIX)) != 0;
+
+		for (int j = 0; j < summary->n && !known; j++)
+			known = strcmp(summary->entries[j].key, entry->key) == 0;
+		if (!known)
+			PutSummary(summary, entry->key, entry->value);
+	}
+}
+
+static void
+BuildSummary(const Commit *commit, const IcebergSnapshot *parent, IcebergSnapshot *snapshot)
 {
 	const Totals *added = &commit->added;
 	const Totals *deleted = &commit->deleted;
@@ -515,6 +669,8 @@ BuildSummary(const Commit *commit, IcebergSnapshot *snapshot)
 	PutSummary(&summary, "operation", pstrdup(commit->change->operation));
 	for (int i = 0; i < commit->change->nsummary; i++)
 		PutSummary(&summary, commit->change->summary[i].key, commit->change->summary[i].value);
+	if (parent != NULL)
+		PutInherited(&summary, parent);
 	PutCount(&summary, "added-data-files", added->files[ICEBERG_DATA]);
 	PutCount(&summary, "added-records", added->rows[ICEBERG_DATA]);
 	PutCount(&summary, "added-delete-files", DeleteFiles(added));
@@ -528,7 +684,7 @@ BuildSummary(const Commit *commit, IcebergSnapshot *snapshot)
 	PutCount(&summary, "removed-position-deletes", deleted->rows[ICEBERG_POSITION_DELETES]);
 	PutCount(&summary, "removed-equality-deletes", deleted->rows[ICEBERG_EQUALITY_DELETES]);
 	PutCount(&summary, "removed-files-size", deleted->bytes);
-	PutSummary(&summary, "changed-partition-count", "1");
+	PutSummary(&summary, "changed-partition-count", psprintf("%d", ChangedPartitions(commit)));
 	PutTotal(&summary, "total-records",
 			 before->rows[0] + added->rows[0] - deleted->rows[0]);
 	PutTotal(&summary, "total-files-size", before->bytes + added->bytes - deleted->bytes);
@@ -601,10 +757,11 @@ AddSnapshot(Commit *commit)
 	int			n = 0;
 
 	if (parent != NULL)
-		manifests = LakeCachedManifestList(parent->manifest_list, base->format_version, &n);
+		manifests = LakeCachedManifestList(base, parent->manifest_list, &n);
 	CountBefore(commit, parent, manifests, n);
 	for (int i = 0; i < n; i++)
 		CarryOver(commit, &manifests[i]);
+	WriteRewritten(commit);
 	if (commit->removed != NULL && hash_get_num_entries(commit->removed) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -620,7 +777,7 @@ AddSnapshot(Commit *commit)
 	snapshot.timestamp_ms = commit->now_ms;
 	snapshot.schema_id = commit->schema->schema_id;
 	snapshot.manifest_list = WriteManifestList(commit, snapshot.parent_id);
-	BuildSummary(commit, &snapshot);
+	BuildSummary(commit, parent, &snapshot);
 
 	log.timestamp_ms = commit->now_ms;
 	log.snapshot_id = snapshot.snapshot_id;
@@ -643,7 +800,8 @@ EvolveSchema(Commit *commit)
 	for (int i = 0; i < commit->base->nschemas; i++)
 		schema.schema_id = Max(schema.schema_id, commit->base->schemas[i].schema_id + 1);
 	for (int i = 0; i < schema.nfields; i++)
-		commit->next.last_column_id = Max(commit->next.last_column_id, schema.fields[i].id);
+		commit->next.last_column_id = Max(commit->next.last_column_id,
+										  LakeFieldMaxId(&schema.fields[i]));
 	APPEND(commit->next.schemas, commit->next.nschemas, schema);
 	commit->next.current_schema_id = schema.schema_id;
 	commit->schema = IcebergCurrentSchema(&commit->next);
@@ -676,7 +834,7 @@ LogPreviousFile(Commit *commit)
 	IcebergMetadata *next = &commit->next;
 	IcebergMetadataLog log = {commit->base->last_updated_ms, commit->table->metadata_location};
 	int64		max = LakePropertyInt(commit->base, "write.metadata.previous-versions-max",
-								  PREVIOUS_VERSIONS_MAX);
+								  MetadataVersions);
 	bool		remove = PropertyIsTrue(commit->base, "write.metadata.delete-after-commit.enabled") &&
 		LakeOwns(commit->base);
 
@@ -699,45 +857,207 @@ RemoveWritten(const Commit *commit)
 		LakeRemoveWritten((const char *) lfirst(lc));
 }
 
-LakeTable *
-LakeCommit(LakeTable *table, const LakeChange *change)
+static void
+BeginCommit(Commit *commit, LakeTable *table, const LakeChange *change)
 {
-	Commit		commit = {.table = table,.change = change,.base = table->metadata};
+	memset(commit, 0, sizeof(*commit));
+	commit->table = table;
+	commit->change = change;
+	commit->base = table->metadata;
+	if (table->name == NULL)
+		elog(ERROR, "lake table without a name cannot be changed");
+	commit->next = *table->metadata;
+	commit->schema = IcebergCurrentSchema(commit->base);
+	commit->directory = LakeMetadataDirectory(commit->base);
+	commit->unique = LakeUniqueName(20);
+	commit->snapshot_id = NewSnapshotId(commit->base);
+	commit->sequence_number = commit->base->last_sequence_number + 1;
+	commit->now_ms = Max(LakeNowMs(), commit->base->last_updated_ms);
+}
+
+/*
+ * The same by a REST catalog, which writes the metadata file.
+ */
+static LakeTable *
+PublishRest(Commit *commit)
+{
+	LakeTable  *now = RestCommit(commit->table, &commit->next);
+
+	if (now == NULL)
+		RemoveWritten(commit);
+	else
+		RegistryTrash(commit->trash, false);
+	return now;
+}
+
+/* A number in the form of a position's LSN; 0 if it is none. */
+static uint64
+LsnValue(const char *text)
+{
+	unsigned int high;
+	unsigned int low;
+
+	return text != NULL && sscanf(text, "%X/%X", &high, &low) == 2 ? (uint64) high << 32 | low : 0;
+}
+
+static const char *
+SummaryOf(const LakeChange *change, const char *key)
+{
+	for (int i = 0; i < change->nsummary; i++)
+		if (strcmp(change->summary[i].key, key) == 0)
+			return change->summary[i].value;
+	return NULL;
+}
+
+static bool
+SameHistory(const IcebergSnapshot *snapshot, const IcebergKeyValue *identity, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		const char *value = IcebergSummaryValue(snapshot, identity[i].key);
+
+		if (value == NULL || strcmp(value, identity[i].value) != 0)
+			return false;
+	}
+	return true;
+}
+
+char *
+LakeReached(const IcebergMetadata *metadata, const IcebergKeyValue *identity, int n)
+{
+	const IcebergSnapshot *snapshot = metadata->current_snapshot_id == -1 ? NULL :
+		IcebergSnapshotById(metadata, metadata->current_snapshot_id);
+
+	while (snapshot != NULL)
+	{
+		const char *lsn = IcebergSummaryValue(snapshot, POSITION_LSN);
+
+		if (lsn != NULL)
+			return SameHistory(snapshot, identity, n) ? pstrdup(lsn) : NULL;
+		snapshot = snapshot->parent_id == -1 ? NULL :
+			IcebergSnapshotById(metadata, snapshot->parent_id);
+	}
+	return NULL;
+}
+
+/*
+ * Where the catalog does not take part in our transactions, the change can have
+ * been committed before a crash.
+ */
+static bool
+IsCommitted(const LakeTable *table, const LakeChange *change)
+{
+	IcebergKeyValue *identity = palloc(sizeof(IcebergKeyValue) * (change->nsummary + 1));
+	int			n = 0;
+
+	if (table->access == 0 || SummaryOf(change, POSITION_LSN) == NULL)
+		return false;
+	for (int i = 0; i < change->nsummary; i++)
+		if (strcmp(change->summary[i].key, POSITION_LSN) != 0)
+			identity[n++] = change->summary[i];
+	return LsnValue(LakeReached(table->metadata, identity, n)) >= LsnValue(SummaryOf(change, POSITION_LSN));
+}
+
+/*
+ * Write the metadata file and move the pointer; NULL if somebody else's commit
+ * came first.
+ */
+static LakeTable *
+Publish(Commit *commit)
+{
+	LakeTable  *table = commit->table;
 	char	   *path;
 	char	   *text;
 	size_t		len;
 
-	if (table->name == NULL)
-		elog(ERROR, "lake table without a name cannot be changed");
-	commit.next = *table->metadata;
-	commit.schema = IcebergCurrentSchema(commit.base);
-	commit.directory = LakeMetadataDirectory(commit.base);
-	commit.unique = LakeUniqueName(20);
-	commit.snapshot_id = NewSnapshotId(commit.base);
-	commit.sequence_number = commit.base->last_sequence_number + 1;
-	commit.now_ms = Max(LakeNowMs(), commit.base->last_updated_ms);
-	CollectRemoved(&commit);
+	commit->next.last_updated_ms = commit->now_ms;
+	if (table->access != 0)
+		return PublishRest(commit);
+	LogPreviousFile(commit);
+	text = IcebergWriteMetadata(&commit->next, &len);
+	path = psprintf("%s/%05d-%.12s.metadata.json", commit->directory, MetadataVersion(table) + 1,
+					commit->unique);
+	WriteCommitFile(commit, path, text, len);
+	LakeSyncDirectory(commit->directory);
+	if (!RegistrySwap(table->namespace, table->name, table->metadata_location, path))
+	{
+		RemoveWritten(commit);
+		return NULL;
+	}
+	RegistryTrash(commit->trash, false);
+	LakeCacheMetadata(path, text, len);
+	pfree(text);
+	return LakeOpen(table->namespace, table->name, false);
+}
 
+LakeTable *
+LakeCommit(LakeTable *table, const LakeChange *change)
+{
+	Commit		commit;
+
+	if (IsCommitted(table, change))
+		return table;
+	BeginCommit(&commit, table, change);
+	CollectRemoved(&commit);
 	if (change->new_schema != NULL)
 		EvolveSchema(&commit);
 	if (change->added != NIL || change->removed != NIL || change->remove_all ||
 		change->nsummary > 0)
 		AddSnapshot(&commit);
-	commit.next.last_updated_ms = commit.now_ms;
-	LogPreviousFile(&commit);
+	return Publish(&commit);
+}
 
-	text = IcebergWriteMetadata(&commit.next, &len);
-	path = psprintf("%s/%05d-%.12s.metadata.json", commit.directory, MetadataVersion(table) + 1,
-					commit.unique);
-	WriteCommitFile(&commit, path, text, len);
-	LakeSyncDirectory(commit.directory);
-	if (!RegistrySwap(table->namespace, table->name, table->metadata_location, path))
-	{
-		RemoveWritten(&commit);
-		return NULL;
-	}
-	RegistryTrash(commit.trash, false);
-	LakeCacheMetadata(path, text, len);
-	pfree(text);
-	return LakeOpen(table->namespace, table->name, false);
+LakeTable *
+LakeReshape(LakeTable *table, const LakeShape *shape)
+{
+	LakeChange	none = {0};
+	Commit		commit;
+
+	BeginCommit(&commit, table, &none);
+	LakeSetShape(&commit.next, shape);
+	if (commit.next.default_spec_id == commit.base->default_spec_id &&
+		commit.next.default_sort_order_id == commit.base->default_sort_order_id)
+		return table;
+	return Publish(&commit);
+}
+
+LakeTable *
+LakeAdopt(LakeTable *table)
+{
+	LakeChange	none = {0};
+	Commit		commit;
+	IcebergKeyValue *properties;
+
+	if (LakeOwns(table->metadata))
+		return table;
+	BeginCommit(&commit, table, &none);
+	properties = palloc((commit.next.nproperties + 1) * sizeof(IcebergKeyValue));
+	properties[0] = (IcebergKeyValue) {"shard.owner", LakeOwner()};
+	commit.next.nproperties = 1;
+	for (int i = 0; i < commit.base->nproperties; i++)
+		if (strcmp(commit.base->properties[i].key, "shard.owner") != 0)
+			properties[commit.next.nproperties++] = commit.base->properties[i];
+	commit.next.properties = properties;
+	return Publish(&commit);
+}
+
+LakeTable *
+LakeExpire(LakeTable *table, int64 older_than_ms, int retain_last, LakeExpiry *expiry)
+{
+	LakeChange	none = {0};
+	Commit		commit;
+
+	LakeRequireOwner(table);
+	memset(expiry, 0, sizeof(*expiry));
+	BeginCommit(&commit, table, &none);
+	if (older_than_ms < 0)
+		older_than_ms = LakeSnapshotRetention(commit.base);
+	commit.trash = LakeDropSnapshots(&commit.next, commit.now_ms - older_than_ms, retain_last,
+									 expiry);
+	if (expiry->snapshots == 0)
+		return table;
+	SHARD_POINT("expire-before-swap");
+	table = Publish(&commit);
+	SHARD_POINT("expire-after-swap");
+	return table;
 }

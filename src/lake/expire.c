@@ -6,12 +6,13 @@
  * A table that is flushed every second has 86,400 snapshots a day, each some
  * 700 bytes of metadata that every commit writes again.  So history is thinned
  * with its age: the newest hundred are all kept, then one a minute for an hour,
- * then one an hour for history.expire.max-snapshot-age-ms (5 days): fewer than
- * 300.  Tags and branches keep theirs.  It is done for fifty or more at a time,
+ * then one an hour for shard.snapshot_retention (5 days) or what the table's
+ * property history.expire.max-snapshot-age-ms says: fewer than 300.  Tags and branches keep theirs.  It is done for fifty or more at a time,
  * so that the work is spread thin over the commits.
  */
 #include "postgres.h"
 
+#include "base/settings.h"
 #include "lake/internal.h"
 #include "lake/io/io.h"
 
@@ -19,7 +20,6 @@
 #define BATCH 50
 #define MINUTE_MS ((int64) 60 * 1000)
 #define HOUR_MS (60 * MINUTE_MS)
-#define DAY_MS (24 * HOUR_MS)
 
 /* ---- which snapshots ---- */
 
@@ -32,6 +32,13 @@ IsReferenced(const IcebergMetadata *metadata, int64 snapshot_id)
 		if (metadata->refs[i].snapshot_id == snapshot_id)
 			return true;
 	return false;
+}
+
+int64
+LakeSnapshotRetention(const IcebergMetadata *metadata)
+{
+	return LakePropertyInt(metadata, "history.expire.max-snapshot-age-ms",
+						   (int64) SnapshotRetention * MINUTE_MS);
 }
 
 /* The stretch of time of which one snapshot is kept. */
@@ -48,7 +55,7 @@ Stretch(int64 timestamp_ms, int64 age_ms)
 int
 LakeMarkKeptSnapshots(const IcebergMetadata *metadata, int64 now_ms, bool *keep)
 {
-	int64		max_age = LakePropertyInt(metadata, "history.expire.max-snapshot-age-ms", 5 * DAY_MS);
+	int64		max_age = LakeSnapshotRetention(metadata);
 	int64		min_kept = LakePropertyInt(metadata, "history.expire.min-snapshots-to-keep", 1);
 	int64		whole = LakePropertyInt(metadata, "shard.snapshots-kept-whole", KEPT_WHOLE);
 	int64		stretch = -1;
@@ -114,7 +121,7 @@ AddSnapshot(Reachable *reachable, const IcebergMetadata *metadata, const Iceberg
 	if (snapshot->manifest_list == NULL || !LakeFileExists(snapshot->manifest_list))
 		return false;
 	AddPath(reachable->lists, snapshot->manifest_list);
-	manifests = LakeCachedManifestList(snapshot->manifest_list, metadata->format_version, &n);
+	manifests = LakeCachedManifestList(metadata, snapshot->manifest_list, &n);
 	for (int i = 0; i < n; i++)
 		AddManifest(reachable, &manifests[i]);
 	return true;
@@ -157,7 +164,8 @@ AppendSet(List *list, HTAB *set)
  * snapshot has, and files that are live in such manifests and in no kept one.
  */
 static List *
-UnreachableFiles(const IcebergMetadata *metadata, const Reachable *kept, const Reachable *dropped)
+UnreachableFiles(const IcebergMetadata *metadata, const Reachable *kept, const Reachable *dropped,
+				 LakeExpiry *expiry)
 {
 	HTAB	   *lists = dropped->lists;
 	HTAB	   *files = LakePathSet();
@@ -174,6 +182,7 @@ UnreachableFiles(const IcebergMetadata *metadata, const Reachable *kept, const R
 		if (found || !LakeFileExists(manifest->path))
 			continue;
 		trash = lappend(trash, manifest->path);
+		expiry->manifests++;
 		ForEachLiveFile(metadata, manifest, files, AddPath);
 	}
 	foreach(lc, kept->manifests)
@@ -182,6 +191,8 @@ UnreachableFiles(const IcebergMetadata *metadata, const Reachable *kept, const R
 			break;
 		ForEachLiveFile(metadata, (const IcebergManifest *) lfirst(lc), files, RemovePath);
 	}
+	expiry->manifest_lists = (int) hash_get_num_entries(lists);
+	expiry->files = (int) hash_get_num_entries(files);
 	return AppendSet(trash, files);
 }
 
@@ -230,6 +241,34 @@ CollectReachable(const IcebergMetadata *metadata, const bool *keep, const List *
 }
 
 /*
+ * Drop the snapshots that are not kept from metadata that are about to be
+ * written; current: manifests of the current snapshot.  Returns the files that
+ * only they reach.
+ */
+static List *
+DropSnapshots(IcebergMetadata *metadata, const bool *keep, const List *current, LakeExpiry *expiry)
+{
+	IcebergSnapshot *snapshots;
+	Reachable	kept;
+	Reachable	dropped;
+	List	   *trash;
+	int			n = 0;
+
+	if (!CollectReachable(metadata, keep, current, &kept, &dropped))
+		return NIL;
+	trash = UnreachableFiles(metadata, &kept, &dropped, expiry);
+	snapshots = palloc(sizeof(IcebergSnapshot) * metadata->nsnapshots);
+	for (int i = 0; i < metadata->nsnapshots; i++)
+		if (keep[i])
+			snapshots[n++] = metadata->snapshots[i];
+	expiry->snapshots = metadata->nsnapshots - n;
+	metadata->snapshots = snapshots;
+	metadata->nsnapshots = n;
+	CutSnapshotLog(metadata);
+	return trash;
+}
+
+/*
  * Drop snapshots from metadata that are about to be written, if there are
  * enough to be worth it.  current: manifests of the current snapshot.  Returns
  * the files to be removed once the new metadata are committed.
@@ -238,22 +277,46 @@ List *
 LakeExpireSnapshots(IcebergMetadata *metadata, int64 now_ms, const List *current)
 {
 	bool	   *keep = palloc0(sizeof(bool) * metadata->nsnapshots);
-	IcebergSnapshot *snapshots;
-	Reachable	kept;
-	Reachable	dropped;
-	List	   *trash;
-	int			n = 0;
+	LakeExpiry	expiry = {0};
 
-	if (!LakeOwns(metadata) || LakeMarkKeptSnapshots(metadata, now_ms, keep) < BATCH ||
-		!CollectReachable(metadata, keep, current, &kept, &dropped))
+	if (!LakeOwns(metadata) || LakeMarkKeptSnapshots(metadata, now_ms, keep) < BATCH)
 		return NIL;
-	trash = UnreachableFiles(metadata, &kept, &dropped);
-	snapshots = palloc(sizeof(IcebergSnapshot) * metadata->nsnapshots);
+	return DropSnapshots(metadata, keep, current, &expiry);
+}
+
+/*
+ * The same on request: all before a time, but for the newest retain_last and
+ * those that a tag or branch names.
+ */
+List *
+LakeDropSnapshots(IcebergMetadata *metadata, int64 before_ms, int retain_last, LakeExpiry *expiry)
+{
+	bool	   *keep = palloc0(sizeof(bool) * (metadata->nsnapshots + 1));
+	int			dropped = 0;
+	List	   *current = NIL;
+
 	for (int i = 0; i < metadata->nsnapshots; i++)
-		if (keep[i])
-			snapshots[n++] = metadata->snapshots[i];
-	metadata->snapshots = snapshots;
-	metadata->nsnapshots = n;
-	CutSnapshotLog(metadata);
-	return trash;
+	{
+		const IcebergSnapshot *snapshot = &metadata->snapshots[i];
+
+		keep[i] = metadata->nsnapshots - i <= retain_last ||
+			snapshot->timestamp_ms >= before_ms ||
+			IsReferenced(metadata, snapshot->snapshot_id);
+		dropped += !keep[i];
+	}
+	expiry->kept = metadata->nsnapshots - dropped;
+	if (dropped == 0)
+		return NIL;
+	if (metadata->current_snapshot_id != -1)
+	{
+		const IcebergManifest *manifests;
+		int			n;
+
+		manifests = LakeCachedManifestList(metadata,
+										   IcebergSnapshotById(metadata, metadata->current_snapshot_id)->manifest_list,
+										   &n);
+		for (int i = 0; i < n; i++)
+			current = lappend(current, (void *) &manifests[i]);
+	}
+	return DropSnapshots(metadata, keep, current, expiry);
 }

@@ -25,41 +25,102 @@
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(shard_lake_snapshots);
+PG_FUNCTION_INFO_V1(shard_lake_history);
+PG_FUNCTION_INFO_V1(shard_lake_refs);
 PG_FUNCTION_INFO_V1(shard_lake_manifests);
 PG_FUNCTION_INFO_V1(shard_lake_files);
 PG_FUNCTION_INFO_V1(shard_lake_empty_trash);
 
 /* ---- from a relation to its lake table ---- */
 
-/* 'namespace.table': the last dot divides. */
-static LakeTable *
-OpenByOption(const char *option)
+/*
+ * One part of a dotted name, bare or in double quotes; NULL if malformed.
+ */
+static char *
+NextNamePart(const char **text)
 {
-	const char *dot = strrchr(option, '.');
+	StringInfoData part;
+	const char *p = *text;
+	bool		quoted = (*p == '"');
 
-	if (dot == NULL || dot == option || dot[1] == '\0')
+	initStringInfo(&part);
+	if (quoted)
+		p++;
+	for (; *p != '\0'; p++)
+	{
+		if (quoted && *p == '"')
+		{
+			if (p[1] != '"')
+				break;
+			p++;
+		}
+		else if (!quoted && (*p == '.' || *p == '"'))
+			break;
+		appendStringInfoChar(&part, *p);
+	}
+	if (quoted && *p++ != '"')
+		return NULL;
+	*text = p;
+	return part.len > 0 ? part.data : NULL;
+}
+
+bool
+LakeSplitName(const char *text, char **namespace, char **name)
+{
+	StringInfoData space;
+	char	   *part;
+
+	initStringInfo(&space);
+	while ((part = NextNamePart(&text)) != NULL && *text == '.')
+	{
+		appendStringInfo(&space, "%s%s", space.len > 0 ? "." : "", part);
+		text++;
+	}
+	*namespace = space.data;
+	*name = part;
+	return part != NULL && *text == '\0' && space.len > 0;
+}
+
+static LakeTable *
+OpenByOption(Oid server, const char *option)
+{
+	char	   *namespace;
+	char	   *name;
+
+	if (!LakeSplitName(option, &namespace, &name))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("invalid option table: \"%s\"", option),
 				 errhint("Write it as namespace.table.")));
-	return LakeOpen(pnstrdup(option, dot - option), dot + 1, false);
+	return LakeOpenFrom(server, namespace, name, false);
 }
 
-static LakeTable *
-OpenForeign(Oid relation)
+/* The value of an option of a foreign table; NULL if it is not there. */
+static const char *
+OptionOf(const ForeignTable *table, const char *name)
 {
-	ForeignTable *table = GetForeignTable(relation);
 	ListCell   *lc;
 
 	foreach(lc, table->options)
 	{
 		DefElem    *option = (DefElem *) lfirst(lc);
 
-		if (strcmp(option->defname, "table") == 0)
-			return OpenByOption(defGetString(option));
-		if (strcmp(option->defname, "metadata_location") == 0)
-			return LakeOpenMetadata(defGetString(option));
+		if (strcmp(option->defname, name) == 0)
+			return defGetString(option);
 	}
+	return NULL;
+}
+
+static LakeTable *
+OpenForeign(Oid relation)
+{
+	ForeignTable *table = GetForeignTable(relation);
+
+	if (OptionOf(table, "table") != NULL)
+		return OpenByOption(table->serverid, OptionOf(table, "table"));
+	if (OptionOf(table, "metadata_location") != NULL)
+		return LakeOpenMoved(table->serverid, OptionOf(table, "metadata_location"),
+							 OptionOf(table, "location"), OptionOf(table, "path_map"));
 	return NULL;
 }
 
@@ -70,9 +131,13 @@ LakeOpenRelation(Oid relation)
 	char	   *namespace;
 	char	   *name;
 
+	if (get_rel_name(relation) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relation)));
 	if (get_rel_relkind(relation) == RELKIND_FOREIGN_TABLE)
 		table = OpenForeign(relation);
-	else if (RegistryRelation(relation, &namespace, &name))
+	else if (RegistryRelation(relation, &namespace, &name, NULL))
 		table = LakeOpen(namespace, name, false);
 	if (table == NULL)
 		ereport(ERROR,
@@ -83,15 +148,32 @@ LakeOpenRelation(Oid relation)
 	return table;
 }
 
+List *
+LakeTablesOfRelation(Oid relation)
+{
+	char	   *namespace;
+	char	   *name;
+	char	   *events;
+
+	if (get_rel_relkind(relation) == RELKIND_FOREIGN_TABLE ||
+		!RegistryRelation(relation, &namespace, &name, &events))
+		return list_make1(LakeOpenRelation(relation));
+	return list_make2(LakeOpen(namespace, events, false), LakeOpen(namespace, name, false));
+}
+
 static LakeTable *
 OpenForReader(Oid relation)
 {
 	AclResult	result = pg_class_aclcheck(relation, GetUserId(), ACL_SELECT);
+	LakeTable  *table;
 
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, get_relkind_objtype(get_rel_relkind(relation)),
 					   get_rel_name(relation));
-	return LakeOpenRelation(relation);
+	table = LakeOpenRelation(relation);
+	LakeTravel(table, get_rel_relkind(relation) != RELKIND_FOREIGN_TABLE ? NULL :
+			   OptionOf(GetForeignTable(relation), "as_of"));
+	return table;
 }
 
 /* ---- rows ---- */
@@ -141,15 +223,16 @@ EmitRow(ReturnSetInfo *result, Row *row)
 static const IcebergManifest *
 CurrentManifests(const LakeTable *table, int *n)
 {
-	const IcebergSnapshot *snapshot;
+	const IcebergSnapshot *snapshot = table->as_of;
 
 	*n = 0;
-	if (table->metadata->current_snapshot_id == -1)
+	if (snapshot == NULL && table->metadata->current_snapshot_id == -1)
 		return NULL;
-	snapshot = IcebergSnapshotById(table->metadata, table->metadata->current_snapshot_id);
+	if (snapshot == NULL)
+		snapshot = IcebergSnapshotById(table->metadata, table->metadata->current_snapshot_id);
 	if (snapshot->manifest_list == NULL)
 		return NULL;
-	return LakeCachedManifestList(snapshot->manifest_list, table->metadata->format_version, n);
+	return LakeCachedManifestList(table->metadata, snapshot->manifest_list, n);
 }
 
 /* ---- snapshots ---- */
@@ -180,14 +263,6 @@ PutTotal(Row *row, const IcebergSnapshot *snapshot, const char *key)
 	PutLong(row, text == NULL ? 0 : strtoll(text, NULL, 10), text == NULL);
 }
 
-static TimestampTz
-TimestampOfMs(int64 ms)
-{
-	int64		epoch = (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-
-	return ms * 1000 - epoch;
-}
-
 Datum
 shard_lake_snapshots(PG_FUNCTION_ARGS)
 {
@@ -204,7 +279,7 @@ shard_lake_snapshots(PG_FUNCTION_ARGS)
 		PutLong(&row, snapshot->snapshot_id, false);
 		PutLong(&row, snapshot->parent_id, snapshot->parent_id == -1);
 		PutLong(&row, snapshot->sequence_number, false);
-		Put(&row, TimestampTzGetDatum(TimestampOfMs(snapshot->timestamp_ms)), false);
+		Put(&row, TimestampTzGetDatum(LakeTimestampOfMs(snapshot->timestamp_ms)), false);
 		PutText(&row, IcebergSummaryValue(snapshot, "operation"));
 		Put(&row, BoolGetDatum(snapshot->snapshot_id == metadata->current_snapshot_id), false);
 		PutTotal(&row, snapshot, "total-data-files");
@@ -212,6 +287,76 @@ shard_lake_snapshots(PG_FUNCTION_ARGS)
 		PutTotal(&row, snapshot, "total-files-size");
 		PutText(&row, snapshot->manifest_list);
 		Put(&row, SummaryJsonb(snapshot), false);
+		EmitRow(result, &row);
+	}
+	return (Datum) 0;
+}
+
+/* ---- history ---- */
+
+static bool
+IsAncestor(const IcebergMetadata *metadata, int64 snapshot_id)
+{
+	const IcebergSnapshot *snapshot = IcebergSnapshotById(metadata, metadata->current_snapshot_id);
+
+	/* a chain has no more links than there are snapshots, whatever a file says */
+	for (int i = 0; snapshot != NULL && i < metadata->nsnapshots; i++)
+	{
+		if (snapshot->snapshot_id == snapshot_id)
+			return true;
+		snapshot = IcebergSnapshotById(metadata, snapshot->parent_id);
+	}
+	return false;
+}
+
+Datum
+shard_lake_history(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	const IcebergMetadata *metadata = OpenForReader(PG_GETARG_OID(0))->metadata;
+	Row			row = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < metadata->nsnapshot_log; i++)
+	{
+		const IcebergSnapshotLog *entry = &metadata->snapshot_log[i];
+		const IcebergSnapshot *snapshot = IcebergSnapshotById(metadata, entry->snapshot_id);
+
+		CHECK_FOR_INTERRUPTS();
+		Put(&row, TimestampTzGetDatum(LakeTimestampOfMs(entry->timestamp_ms)), false);
+		PutLong(&row, entry->snapshot_id, false);
+		PutLong(&row, snapshot == NULL ? -1 : snapshot->parent_id,
+				snapshot == NULL || snapshot->parent_id == -1);
+		PutText(&row, snapshot == NULL ? NULL : IcebergSummaryValue(snapshot, "operation"));
+		Put(&row, BoolGetDatum(IsAncestor(metadata, entry->snapshot_id)), false);
+		Put(&row, BoolGetDatum(snapshot == NULL), false);
+		EmitRow(result, &row);
+	}
+	return (Datum) 0;
+}
+
+/* ---- branches and tags ---- */
+
+Datum
+shard_lake_refs(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	const IcebergMetadata *metadata = OpenForReader(PG_GETARG_OID(0))->metadata;
+	Row			row = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (metadata->current_snapshot_id != -1)
+	{
+		PutText(&row, "main");
+		PutText(&row, "branch");
+		PutLong(&row, metadata->current_snapshot_id, false);
+		EmitRow(result, &row);
+	}
+	for (int i = 0; i < metadata->nrefs; i++)
+	{
+		PutText(&row, metadata->refs[i].name);
+		PutText(&row, metadata->refs[i].is_tag ? "tag" : "branch");
+		PutLong(&row, metadata->refs[i].snapshot_id, false);
 		EmitRow(result, &row);
 	}
 	return (Datum) 0;

@@ -5,14 +5,23 @@
 #ifndef SHARD_LAKE_INTERNAL_H
 #define SHARD_LAKE_INTERNAL_H
 
+#include "lake/io/access.h"
 #include "lake/lake.h"
+#include "datatype/timestamp.h"
 #include "utils/hsearch.h"
 
 /* ---- cache.c: parsed immutable files, pinned to the current memory context ---- */
 
-extern const IcebergMetadata *LakeCachedMetadata(const char *location);
+extern const IcebergMetadata *LakeCachedMetadata(LakeAccess *access, const char *location);
+
+/* The same of a table whose files were moved; see moved.c for the arguments, either may be NULL. */
+extern const IcebergMetadata *LakeCachedMovedMetadata(LakeAccess *access, const char *location,
+													  const char *moved_to, const char *path_map);
+extern void LakeCacheMetadataOf(LakeAccess *access, const char *location, const char *text,
+								size_t len);
 extern void LakeCacheMetadata(const char *location, const char *text, size_t len);
-extern const IcebergManifest *LakeCachedManifestList(const char *path, int format_version, int *n);
+extern const IcebergManifest *LakeCachedManifestList(const IcebergMetadata *metadata,
+												  const char *path, int *n);
 extern const IcebergFile *LakeCachedManifest(const IcebergMetadata *metadata,
 											 const IcebergManifest *manifest, int *n);
 
@@ -23,10 +32,24 @@ extern char *LakeUuid(void);
 extern char *LakeUniqueName(int digits);
 extern char *LakeMetadataDirectory(const IcebergMetadata *metadata);
 
+/* ---- travel.c ---- */
+
+extern TimestampTz LakeTimestampOfMs(int64 ms); /* Unix time */
+
+/* ---- moved.c ---- */
+
+extern void LakeSetMoves(IcebergMetadata *metadata, const char *location, const char *path_map);
+extern char *LakeMoved(const IcebergMetadata *metadata, char *path);
+
 /* ---- prune.c ---- */
 
 extern bool LakeFileMayMatch(const IcebergFile *file, const IcebergSchema *schema,
 							 const LakeCondition *conditions, int nconditions);
+
+/* What conditions mean for partition values, for LakePartitionMayMatch(). */
+extern List *LakeProjectConditions(const IcebergMetadata *metadata, const IcebergSchema *schema,
+								   const LakeCondition *conditions, int nconditions);
+extern bool LakePartitionMayMatch(const IcebergFile *file, const List *projections);
 
 /* ---- literal.c ---- */
 
@@ -35,6 +58,9 @@ extern char *LakeLiteral(LakeType type, IcebergBytes value);
 extern char *LakeDefaultLiteral(const IcebergField *field);
 
 /* ---- names.c ---- */
+
+/* The table property that says by which names columns are known. */
+#define NAME_MAPPING "schema.name-mapping.default"
 
 /* A file without field ids. */
 typedef struct LakeFileNames
@@ -45,6 +71,13 @@ typedef struct LakeFileNames
 
 extern HTAB *LakeFilesByName(const LakeScan *scan);
 extern List *LakeNamesOfField(const IcebergMetadata *metadata, int field_id);
+
+/* ---- nested.c ---- */
+
+/* Field ids of a field and what is nested in it, for COPY's option FIELD_IDS. */
+extern char *LakeFieldIds(const IcebergField *field);
+extern bool LakeFieldHoldsBinary(const IcebergField *field);
+extern void LakeCheckNested(const IcebergMetadata *metadata, const IcebergField *field);
 
 /* ---- stats.c ---- */
 
@@ -61,10 +94,18 @@ extern void LakePathSetControl(HASHCTL *ctl, Size entrysize);
 
 extern int64 LakePropertyInt(const IcebergMetadata *metadata, const char *key, int64 otherwise);
 
+/* ---- shape.c ---- */
+
+/* Make a shape the default of metadata about to be written. */
+extern void LakeSetShape(IcebergMetadata *metadata, const LakeShape *shape);
+
 /* ---- expire.c ---- */
 
+extern int64 LakeSnapshotRetention(const IcebergMetadata *metadata);	/* ms */
 extern int	LakeMarkKeptSnapshots(const IcebergMetadata *metadata, int64 now_ms, bool *keep);
 extern List *LakeExpireSnapshots(IcebergMetadata *metadata, int64 now_ms, const List *current);
+extern List *LakeDropSnapshots(IcebergMetadata *metadata, int64 before_ms, int retain_last,
+							   LakeExpiry *expiry);
 
 /* Who owns a lake table: this database of this server in this data directory. */
 extern char *LakeOwner(void);

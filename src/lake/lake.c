@@ -14,11 +14,12 @@
 #include "lake/internal.h"
 #include "lake/io/io.h"
 #include "lake/registry/registry.h"
+#include "lake/registry/rest.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "storage/fd.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -32,6 +33,8 @@ LakeWarehouse(void)
 
 	if (Warehouse == NULL || Warehouse[0] == '\0')
 		path = psprintf("%s/shard/warehouse", DataDir);
+	else if (strstr(Warehouse, "://") != NULL)
+		return LakeCanonical(Warehouse);
 	else if (is_absolute_path(Warehouse))
 		path = pstrdup(Warehouse);
 	else
@@ -43,8 +46,13 @@ LakeWarehouse(void)
 char *
 LakeOwner(void)
 {
-	/* A copied database of the same server is another owner. */
-	return psprintf(UINT64_FORMAT ":%u:%s", GetSystemIdentifier(), MyDatabaseId, DataDir);
+	/*
+	 * A copied database of the same server is another owner.  So is a server that
+	 * was promoted or restored, even where the original's data directory had the
+	 * same name: its timeline is another one.
+	 */
+	return psprintf(UINT64_FORMAT ":%u:%u:%s", GetSystemIdentifier(),
+					RecoveryInProgress() ? 0 : GetWALInsertionTimeLine(), MyDatabaseId, DataDir);
 }
 
 bool
@@ -53,6 +61,25 @@ LakeOwns(const IcebergMetadata *metadata)
 	const char *owner = IcebergProperty(metadata, "shard.owner");
 
 	return owner != NULL && strcmp(owner, LakeOwner()) == 0;
+}
+
+void
+LakeRequireOwner(const LakeTable *table)
+{
+	if (table->name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("lake table \"%s\" is not in the catalog of this database",
+						table->metadata->location)));
+	if (!LakeOwns(table->metadata))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the files of lake table \"%s.%s\" belong to another database",
+						table->namespace, table->name),
+				 errdetail("They were written by %s.",
+						   IcebergProperty(table->metadata, "shard.owner") == NULL ?
+						   "another program" : "the database that this one is a copy of"),
+				 errhint("Only the database that owns them may replace or remove them.")));
 }
 
 int64
@@ -100,20 +127,48 @@ LakeUuid(void)
 /* ---- opening ---- */
 
 LakeTable *
-LakeOpenMetadata(const char *metadata_location)
+LakeOpenMetadata(Oid server, const char *metadata_location)
 {
 	LakeTable  *table = palloc0(sizeof(LakeTable));
 
 	table->metadata_location = pstrdup(metadata_location);
-	table->metadata = LakeCachedMetadata(metadata_location);
+	table->metadata = LakeCachedMetadata(OidIsValid(server) ? LakeAccessOf(server) :
+										 LakeAccessOfLake(metadata_location), metadata_location);
+	return table;
+}
+
+LakeTable *
+LakeOpenMoved(Oid server, const char *metadata_location, const char *location,
+			  const char *path_map)
+{
+	LakeTable  *table;
+
+	if (location == NULL && path_map == NULL)
+		return LakeOpenMetadata(server, metadata_location);
+	table = palloc0(sizeof(LakeTable));
+	table->metadata_location = pstrdup(metadata_location);
+	table->metadata = LakeCachedMovedMetadata(OidIsValid(server) ? LakeAccessOf(server) :
+											  LakeAccessOfLake(metadata_location),
+											  metadata_location, location, path_map);
 	return table;
 }
 
 LakeTable *
 LakeOpen(const char *namespace, const char *name, bool missing_ok)
 {
-	char	   *location = RegistryLookup(namespace, name);
+	return LakeOpenFrom(InvalidOid, namespace, name, missing_ok);
+}
+
+LakeTable *
+LakeOpenFrom(Oid server, const char *namespace, const char *name, bool missing_ok)
+{
+	LakeAccess *access = LakeAccessOf(server);
+	char	   *location;
 	LakeTable  *table;
+
+	if (strcmp(access->catalog, "rest") == 0)
+		return RestOpen(access, namespace, name, missing_ok);
+	location = RegistryLookup(namespace, name);
 
 	if (location == NULL)
 	{
@@ -123,10 +178,68 @@ LakeOpen(const char *namespace, const char *name, bool missing_ok)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("lake table \"%s.%s\" does not exist", namespace, name)));
 	}
-	table = LakeOpenMetadata(location);
+	table = LakeOpenMetadata(InvalidOid, location);
 	table->namespace = pstrdup(namespace);
 	table->name = pstrdup(name);
 	return table;
+}
+
+/*
+ * The engine looks for directories that it may read only when a connection is
+ * new.
+ */
+void
+LakeGrantFiles(const char *namespace, const char *name)
+{
+	char	   *location = LakeByRest() ? NULL : RegistryLookup(namespace, name);
+
+	if (location == NULL || !LakeIsLocal(location))
+		return;
+	get_parent_directory(location);
+	get_parent_directory(location);
+	(void) EnginePath(psprintf("%s/data/any", location));
+}
+
+bool
+LakeIsOfDatabase(Oid server)
+{
+	LakeAccess *access = LakeAccessOf(server);
+
+	return strcmp(access->catalog, "rest") != 0 || access == LakeAccessOf(InvalidOid);
+}
+
+bool
+LakeByRest(void)
+{
+	return strcmp(LakeAccessOf(InvalidOid)->catalog, "rest") == 0;
+}
+
+List *
+LakeTablesFrom(Oid server, const char *namespace)
+{
+	LakeAccess *access = LakeAccessOf(server);
+
+	return strcmp(access->catalog, "rest") == 0 ? RestListTables(access, namespace) :
+		RegistryNames(namespace);
+}
+
+LakeTable *
+LakeOpenLatest(const char *namespace, const char *name)
+{
+	LakeTable  *table;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	table = LakeOpen(namespace, name, true);
+	PopActiveSnapshot();
+	return table;
+}
+
+LakeTable *
+LakeOpenLocked(const char *namespace, const char *name)
+{
+	if (!LakeByRest())
+		RegistryLock(namespace, name);
+	return LakeOpenLatest(namespace, name);
 }
 
 /* ---- locations ---- */
@@ -181,22 +294,11 @@ LakeNewDataFile(const LakeTable *table, const char *suffix)
 	char	   *file;
 
 	directory = path != NULL ? pstrdup(path) : psprintf("%s/data", table->metadata->location);
-	directory = LakeLocalPath(directory);
+	directory = LakeCanonical(directory);
 	LakeMakeDirectory(directory);
 	file = psprintf("%s/%s%s", directory, LakeUniqueName(20), suffix);
 	LakeRemoveOnAbort(file);
 	return file;
-}
-
-void
-LakeSyncFile(const char *path)
-{
-	char	   *local = LakeLocalPath(path);
-	char	   *parent = pstrdup(local);
-
-	fsync_fname(local, false);
-	get_parent_directory(parent);
-	fsync_fname(parent, true);
 }
 
 /* ---- creating ---- */
@@ -213,21 +315,9 @@ LastColumnId(const IcebergSchema *schema)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("column \"%s\" of a lake table has no field id",
 							schema->fields[i].name)));
-		last = Max(last, schema->fields[i].id);
+		last = Max(last, LakeFieldMaxId(&schema->fields[i]));
 	}
 	return last;
-}
-
-static IcebergSortOrder *
-NewSortOrders(const int *field_ids, int n, int *norders)
-{
-	IcebergSortOrder *orders = palloc0(sizeof(IcebergSortOrder) * 2);
-
-	*norders = n > 0 ? 2 : 1;
-	orders[1].order_id = 1;
-	orders[1].nfields = n;
-	orders[1].source_ids = (int *) field_ids;
-	return orders;
 }
 
 static void
@@ -241,7 +331,6 @@ SetProperties(IcebergMetadata *metadata, const IcebergKeyValue *properties, int 
 		{"write.update.mode", "merge-on-read"},
 		{"write.merge.mode", "merge-on-read"},
 		{"write.metadata.delete-after-commit.enabled", "true"},
-		{"write.metadata.previous-versions-max", "100"},
 	};
 	int			ndefaults = lengthof(defaults);
 
@@ -258,12 +347,12 @@ SetProperties(IcebergMetadata *metadata, const IcebergKeyValue *properties, int 
  */
 LakeTable *
 LakeCreate(const char *namespace, const char *name, const char *location,
-		   const IcebergSchema *schema, const int *sort_field_ids, int nsort,
+		   const IcebergSchema *schema, const LakeShape *shape,
 		   const IcebergKeyValue *properties, int nproperties)
 {
 	IcebergMetadata metadata = {0};
 	IcebergSchema first = *schema;
-	IcebergSpec unpartitioned = {0};
+	IcebergSortOrder unsorted = {0};
 	char	   *directory;
 	char	   *path;
 	char	   *text;
@@ -272,20 +361,23 @@ LakeCreate(const char *namespace, const char *name, const char *location,
 	first.json = NULL;
 	metadata.format_version = 2;
 	metadata.table_uuid = LakeUuid();
-	metadata.location = location != NULL ? LakeLocalPath(location) :
-		DefaultLocation(name, metadata.table_uuid);
+	if (location != NULL)
+		metadata.location = LakeCanonical(location);
+	else if (!LakeByRest() || Warehouse[0] != '\0')
+		metadata.location = DefaultLocation(name, metadata.table_uuid);
 	metadata.last_updated_ms = LakeNowMs();
 	metadata.last_column_id = LastColumnId(schema);
 	metadata.current_schema_id = first.schema_id;
 	metadata.nschemas = 1;
 	metadata.schemas = &first;
 	metadata.last_partition_id = 999;
-	metadata.nspecs = 1;
-	metadata.specs = &unpartitioned;
-	metadata.sort_orders = NewSortOrders(sort_field_ids, nsort, &metadata.nsort_orders);
-	metadata.default_sort_order_id = nsort > 0 ? 1 : 0;
+	metadata.nsort_orders = 1;
+	metadata.sort_orders = &unsorted;
+	LakeSetShape(&metadata, shape);
 	metadata.current_snapshot_id = -1;
 	SetProperties(&metadata, properties, nproperties);
+	if (LakeByRest())
+		return RestCreate(namespace, name, &metadata);
 
 	text = IcebergWriteMetadata(&metadata, &len);
 	directory = LakeMetadataDirectory(&metadata);
@@ -300,12 +392,44 @@ LakeCreate(const char *namespace, const char *name, const char *location,
 
 /* ---- dropping ---- */
 
+/*
+ * The catalog forgets the table when the transaction has committed and nobody
+ * can need it any more: a queued entry says which.
+ */
+static void
+DropByRest(const char *namespace, const char *name)
+{
+	LakeTable  *table = LakeOpen(namespace, name, true);
+
+	if (table == NULL || !LakeOwns(table->metadata))
+		return;
+	RegistryTrash(list_make1(psprintf(TRASH_REST "%s/%s/%s", table->metadata->table_uuid,
+									  namespace, name)), false);
+	RegistryTrash(list_make1(table->metadata->location), true);
+}
+
+void
+LakeDropOwned(const char *namespace, const char *name)
+{
+	LakeTable  *table = LakeByRest() ? LakeOpen(namespace, name, true) : NULL;
+
+	if (table != NULL && LakeOwns(table->metadata) &&
+		RestDrop(namespace, name, table->metadata->table_uuid))
+		(void) LakeRemoveTree(table->metadata->location);
+}
+
 void
 LakeDrop(const char *namespace, const char *name)
 {
-	char	   *location = RegistryLookup(namespace, name);
+	char	   *location;
 	LakeTable  *table;
 
+	if (LakeByRest())
+	{
+		DropByRest(namespace, name);
+		return;
+	}
+	location = RegistryLookup(namespace, name);
 	if (location == NULL)
 		return;
 	if (!LakeFileExists(location))
@@ -314,9 +438,26 @@ LakeDrop(const char *namespace, const char *name)
 		RegistryDelete(namespace, name);
 		return;
 	}
-	table = LakeOpenMetadata(location);
+	table = LakeOpenMetadata(InvalidOid, location);
 	RegistryDelete(namespace, name);
 	/* files of a lake that we do not own, such as the one that we are a clone of, stay */
 	if (LakeOwns(table->metadata))
 		RegistryTrash(list_make1(table->metadata->location), true);
+}
+
+const IcebergField *
+LakeColumnField(const IcebergSchema *schema, int offset, int attnum)
+{
+	const IcebergField *newest = NULL;
+
+	for (int i = 0; i < schema->nfields; i++)
+	{
+		const IcebergField *field = &schema->fields[i];
+
+		if (field->id > offset && field->id < LAKE_NESTED_IDS &&
+			(field->id - offset) % LAKE_COLUMN_GENERATION == attnum &&
+			(newest == NULL || field->id > newest->id))
+			newest = field;
+	}
+	return newest;
 }

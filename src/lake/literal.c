@@ -97,6 +97,23 @@ UuidText(IcebergBytes bytes)
 	return text.data;
 }
 
+/* The largest number of a type is infinity, its negative the other one; NULL for the rest. */
+static char *
+InfinityText(int64 value, int64 largest)
+{
+	return value == largest ? "'infinity'" : value == -largest ? "'-infinity'" : NULL;
+}
+
+/* Adding an interval would make the end of a day its begin. */
+static char *
+TimeText(int64 micros)
+{
+	int64		seconds = micros / 1000000;
+
+	return psprintf("'%02d:%02d:%02d.%06d'", (int) (seconds / 3600), (int) (seconds / 60 % 60),
+					(int) (seconds % 60), (int) (micros % 1000000));
+}
+
 char *
 LakeLiteral(LakeType type, IcebergBytes value)
 {
@@ -127,19 +144,23 @@ LakeLiteral(LakeType type, IcebergBytes value)
 			text = DecimalText(value, type.scale);
 			break;
 		case LAKE_DATE:
-			text = psprintf("DATE '1970-01-01' + CAST(" INT64_FORMAT " AS INTEGER)", SignedValue(value));
+			text = InfinityText(SignedValue(value), PG_INT32_MAX);
+			if (text == NULL)
+				text = psprintf("DATE '1970-01-01' + CAST(" INT64_FORMAT " AS INTEGER)", SignedValue(value));
 			break;
 		case LAKE_TIME:
-			text = psprintf("TIME '00:00:00' + to_microseconds(" INT64_FORMAT ")", SignedValue(value));
+			text = TimeText(SignedValue(value));
 			break;
 		case LAKE_TIMESTAMP:
-			text = psprintf("make_timestamp(" INT64_FORMAT ")", SignedValue(value));
-			break;
 		case LAKE_TIMESTAMPTZ:
-			text = psprintf("make_timestamp(" INT64_FORMAT ") AT TIME ZONE 'UTC'", SignedValue(value));
+			text = InfinityText(SignedValue(value), PG_INT64_MAX);
+			if (text == NULL)
+				text = psprintf("make_timestamp(" INT64_FORMAT ")%s", SignedValue(value),
+								type.kind == LAKE_TIMESTAMPTZ ? " AT TIME ZONE 'UTC'" : "");
 			break;
 		case LAKE_STRING:
 		case LAKE_JSON:
+		case LAKE_NESTED:
 			text = EngineQuoteLiteral(pnstrdup(value.data, value.len));
 			break;
 		case LAKE_BINARY:

@@ -13,8 +13,7 @@
 #include "lake/internal.h"
 #include "lake/io/io.h"
 #include "lib/stringinfo.h"
-
-#define NAME_MAPPING "schema.name-mapping.default"
+#include "utils/memutils.h"
 
 static char *
 TextAt(const WireChunk *chunk, int col, int row)
@@ -73,8 +72,9 @@ EndFile(SchemaWalk *walk, HTAB *result)
 }
 
 static char *
-SchemaQuery(const LakeScan *scan)
+SchemaQuery(const LakeScan *scan, const List *files)
 {
+	LakeAccess *access = LakeAccessById(scan->table->metadata->access);
 	StringInfoData sql;
 	ListCell   *lc;
 
@@ -82,24 +82,21 @@ SchemaQuery(const LakeScan *scan)
 	appendStringInfoString(&sql, "SELECT file_name, name, CAST(field_id AS BIGINT), "
 						   "CAST(num_children AS BIGINT), CAST(column_id AS BIGINT) "
 						   "FROM parquet_schema([");
-	foreach(lc, scan->files)
+	foreach(lc, files)
 	{
 		const IcebergFile *file = (const IcebergFile *) lfirst(lc);
 
-		LakeCheckAccess(file->path);
+		LakeCheckAccess(access, file->path);
 		appendStringInfo(&sql, "%s%s", foreach_current_index(lc) == 0 ? "" : ", ",
-						 EngineQuoteLiteral(EnginePath(LakeLocalPath(file->path))));
+						 EngineQuoteLiteral(LakeEnginePath(access, file->path)));
 	}
 	appendStringInfoString(&sql, "]) ORDER BY file_name, column_id");
 	return sql.data;
 }
 
-/*
- * The files of a scan that have no field ids, with their columns' names, by
- * engine path; NULL if the table needs no name mapping.
- */
-HTAB *
-LakeFilesByName(const LakeScan *scan)
+/* Those of some files that have no field ids, by engine path. */
+static HTAB *
+FilesWithoutIds(const LakeScan *scan, const List *files)
 {
 	HASHCTL		ctl = {0};
 	HTAB	   *result;
@@ -108,13 +105,11 @@ LakeFilesByName(const LakeScan *scan)
 	EngineResult *rows;
 	WireChunk  *chunk;
 
-	if (IcebergProperty(scan->table->metadata, NAME_MAPPING) == NULL || scan->files == NIL)
-		return NULL;
 	LakePathSetControl(&ctl, sizeof(LakeFileNames));
 	result = hash_create("shard lake file names", 64, &ctl,
 						 HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 	conn = EngineAcquire();
-	rows = EngineQuery(conn, SchemaQuery(scan), NULL, 0);
+	rows = EngineQuery(conn, SchemaQuery(scan, files), NULL, 0);
 	while ((chunk = EngineFetch(rows)) != NULL)
 	{
 		for (int row = 0; row < chunk->nrows; row++)
@@ -135,6 +130,52 @@ LakeFilesByName(const LakeScan *scan)
 	EngineRelease(conn);
 	EndFile(&walk, result);
 	return result;
+}
+
+/*
+ * A table of others without a name mapping whose files have no ids all the same
+ * would seem to hold nothing but null.  One file is asked for, once.
+ */
+static void
+CheckIds(const LakeScan *scan)
+{
+	static HTAB *checked = NULL;	/* of tables, by location */
+	char	   *location = scan->table->metadata->location;
+	IcebergFile *file = (IcebergFile *) linitial(scan->files);
+	MemoryContext old;
+	bool		found;
+
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	if (checked == NULL)
+		checked = LakePathSet();
+	hash_search(checked, &location, HASH_FIND, &found);
+	MemoryContextSwitchTo(old);
+	if (found)
+		return;
+	if (hash_get_num_entries(FilesWithoutIds(scan, list_make1(file))) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("lake file \"%s\" has no field ids", file->path),
+				 errdetail("The table has no property \"%s\", which would say what its columns are.",
+						   NAME_MAPPING)));
+	location = MemoryContextStrdup(TopMemoryContext, location);
+	hash_search(checked, &location, HASH_ENTER, NULL);
+}
+
+/*
+ * The files of a scan that have no field ids, with their columns' names, by
+ * engine path; NULL if the table needs no name mapping.
+ */
+HTAB *
+LakeFilesByName(const LakeScan *scan)
+{
+	if (scan->files == NIL)
+		return NULL;
+	if (IcebergProperty(scan->table->metadata, NAME_MAPPING) != NULL)
+		return FilesWithoutIds(scan, scan->files);
+	if (IcebergProperty(scan->table->metadata, "shard.owner") == NULL)
+		CheckIds(scan);
+	return NULL;
 }
 
 /*

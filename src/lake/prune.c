@@ -6,9 +6,14 @@
  * least value and an upper bound above the greatest (long texts are cut), either
  * may be missing, and bounds never cover NaN, which PostgreSQL sorts above all
  * other numbers.
+ *
+ * Partition values prune, too: a condition on a column becomes one on what the
+ * transform makes of it.  A transform that keeps the order keeps inequalities,
+ * though not their strictness; a bucket keeps equality alone.
  */
 #include "postgres.h"
 
+#include "lake/iceberg/transform.h"
 #include "lake/internal.h"
 
 /* What is known about a column in a file. */
@@ -120,6 +125,171 @@ MayMeet(const ColumnRange *range, const LakeCondition *condition)
 			return true;
 	}
 	return false;
+}
+
+/* ---- partitions ---- */
+
+typedef struct Projection
+{
+	int			spec_id;
+	int			field_id;		/* of the partition field */
+	LakeType	type;			/* of its values */
+	LakeOp		op;
+	int			nvalues;
+	IcebergBytes *values;
+	int			width;			/* of an order that breaks at the smallest integers; or 0 */
+} Projection;
+
+/* The inequality that a transformed value satisfies if the value satisfies one. */
+static LakeOp
+Loosened(LakeOp op)
+{
+	return op == LAKE_LT ? LAKE_LE : op == LAKE_GT ? LAKE_GE : op;
+}
+
+static bool
+IsEquality(LakeOp op)
+{
+	return op == LAKE_EQ || op == LAKE_IN;
+}
+
+static bool
+IsNullTest(LakeOp op)
+{
+	return op == LAKE_IS_NULL || op == LAKE_IS_NOT_NULL;
+}
+
+/* The condition on a partition field that a condition on its source implies; NULL if none. */
+static Projection *
+Project(const IcebergMetadata *metadata, const IcebergSpec *spec,
+		const IcebergPartitionField *field, const IcebergField *source,
+		const LakeCondition *condition)
+{
+	Projection *projection;
+	IcebergTransform transform;
+
+	if (!IcebergParseTransform(field->transform, &transform) || transform.kind == TRANSFORM_VOID ||
+		!IcebergTransformFits(&transform, source->type) ||
+		source->type.kind == LAKE_FLOAT || source->type.kind == LAKE_DOUBLE ||
+		(transform.kind == TRANSFORM_BUCKET && !IsEquality(condition->op) && !IsNullTest(condition->op)))
+		return NULL;
+	projection = palloc0(sizeof(Projection));
+	projection->spec_id = spec->spec_id;
+	projection->field_id = field->field_id;
+	projection->type = IcebergTransformType(&transform, source->type);
+	projection->op = Loosened(condition->op);
+	if (transform.kind == TRANSFORM_TRUNCATE && !IsEquality(condition->op) &&
+		(source->type.kind == LAKE_INT || source->type.kind == LAKE_LONG))
+		projection->width = transform.width;
+	projection->values = palloc(sizeof(IcebergBytes) * (condition->nvalues + 1));
+	for (int i = 0; i < condition->nvalues; i++)
+	{
+		if (!IcebergBytesValid(source->type, condition->values[i]))
+			return NULL;
+		projection->values[projection->nvalues] =
+			IcebergApplyTransform(&transform, source->type, condition->values[i]);
+		if (projection->width > 0 &&
+			IcebergCompareBytes(source->type, projection->values[projection->nvalues],
+								condition->values[i]) > 0)
+			return NULL;
+		projection->nvalues++;
+	}
+	return projection;
+}
+
+List *
+LakeProjectConditions(const IcebergMetadata *metadata, const IcebergSchema *schema,
+					  const LakeCondition *conditions, int nconditions)
+{
+	List	   *projections = NIL;
+
+	for (int i = 0; i < metadata->nspecs; i++)
+		for (int j = 0; j < metadata->specs[i].nfields; j++)
+			for (int k = 0; k < nconditions; k++)
+			{
+				const IcebergPartitionField *field = &metadata->specs[i].fields[j];
+				const IcebergField *source = IcebergFieldById(schema, conditions[k].field_id);
+				Projection *projection;
+
+				if (field->source_id != conditions[k].field_id || source == NULL || !source->primitive)
+					continue;
+				projection = Project(metadata, &metadata->specs[i], field, source, &conditions[k]);
+				if (projection != NULL)
+					projections = lappend(projections, projection);
+			}
+	return projections;
+}
+
+/* A partition value as the column's type has it now: an int may have become a long. */
+static IcebergBytes
+Widened(IcebergBytes value, LakeType type)
+{
+	char	   *wide;
+
+	if (type.kind != LAKE_LONG || value.len != 4)
+		return value;
+	wide = palloc(8);
+	memcpy(wide, value.data, 4);
+	memset(wide + 4, (value.data[3] & 0x80) != 0 ? 0xff : 0, 4);
+	return (IcebergBytes) {wide, 8};
+}
+
+/*
+ * Truncated, the smallest integers would be smaller than any: as Iceberg has it,
+ * they become large ones.  These are no multiples of the width.
+ */
+static bool
+WentRound(const Projection *projection, IcebergBytes value)
+{
+	uint64		number = 0;
+
+	if (projection->width == 0)
+		return false;
+	for (int i = value.len - 1; i >= 0; i--)
+		number = number << 8 | (unsigned char) value.data[i];
+	return (value.len == 4 ? (int64) (int32) number : (int64) number) % projection->width != 0;
+}
+
+static bool
+ValueMeets(const Projection *projection, IcebergBytes value)
+{
+	value = Widened(value, projection->type);
+	if (!IcebergBytesValid(projection->type, value) || WentRound(projection, value))
+		return true;
+	for (int i = 0; i < projection->nvalues; i++)
+	{
+		int			order = IcebergCompareBytes(projection->type, value, projection->values[i]);
+
+		if (projection->op == LAKE_LE ? order <= 0 : projection->op == LAKE_GE ? order >= 0 : order == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+LakePartitionMayMatch(const IcebergFile *file, const List *projections)
+{
+	ListCell   *lc;
+
+	foreach(lc, projections)
+	{
+		const Projection *projection = (const Projection *) lfirst(lc);
+
+		if (projection->spec_id != file->spec_id)
+			continue;
+		for (int i = 0; i < file->npartition; i++)
+		{
+			IcebergBytes value = file->partition[i].value;
+
+			if (file->partition[i].field_id != projection->field_id)
+				continue;
+			if (IsNullTest(projection->op) ?
+				(value.data == NULL) != (projection->op == LAKE_IS_NULL) :
+				value.data == NULL || !ValueMeets(projection, value))
+				return false;
+		}
+	}
+	return true;
 }
 
 bool

@@ -9,9 +9,11 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "lake/internal.h"
 #include "lake/io/io.h"
 #include "miscadmin.h"
+#include "wire/path_key.h"
 
 /* The column file_path of position delete files. */
 #define DELETE_FILE_PATH 2147483546
@@ -23,6 +25,23 @@ IsLive(const IcebergFile *file)
 }
 
 /* ---- delete files ---- */
+
+/* The path by which delete files know a data file. */
+static const char *
+WrittenPath(const IcebergFile *file)
+{
+	return file->written_path != NULL ? file->written_path : file->path;
+}
+
+/* What precedes the part of a path that counts: scheme and host. */
+static size_t
+RootLength(const char *path, size_t len)
+{
+	size_t		keylen;
+
+	PathKey(path, len, &keylen);
+	return len - keylen;
+}
 
 /* Path bounds of a position delete file as C strings' bytes; data NULL = unknown. */
 static void
@@ -44,102 +63,197 @@ PathBounds(const IcebergFile *file, IcebergBytes *lower, IcebergBytes *upper)
 	}
 }
 
+/* Does a bound begin with the same scheme and host as a path? */
 static bool
-SamePartition(const IcebergFile *a, const IcebergFile *b)
+SameRoot(IcebergBytes bound, const char *path)
 {
-	if (a->spec_id != b->spec_id || a->npartition != b->npartition)
-		return false;
-	for (int i = 0; i < a->npartition; i++)
-	{
-		const IcebergPartitionValue *x = &a->partition[i];
-		const IcebergPartitionValue *y = &b->partition[i];
+	size_t		root = RootLength(path, strlen(path));
 
-		if (x->field_id != y->field_id || (x->value.data == NULL) != (y->value.data == NULL))
-			return false;
-		if (x->value.data != NULL &&
-			(x->value.len != y->value.len || memcmp(x->value.data, y->value.data, x->value.len) != 0))
-			return false;
-	}
-	return true;
+	return RootLength(bound.data, bound.len) == root && memcmp(bound.data, path, root) == 0;
 }
 
+/*
+ * Make bound and path comparable where the program that wrote the deletes wrote
+ * paths in another form than the one that wrote the manifest.  What is left of
+ * a bound that was cut off within scheme or host tells nothing.
+ */
+static void
+Loosen(IcebergBytes *bound)
+{
+	size_t		len;
+	const char *key = PathKey(bound->data, bound->len, &len);
+
+	if (bound->data[0] != '/' && (key == bound->data || len == 0))
+		bound->data = NULL;
+	else
+		*bound = (IcebergBytes) {key, (int) len};
+}
+
+/*
+ * *loose: the delete file may name the data file in another form than the
+ * manifest.  That of its bounds is no proof: there are writers whose bounds have
+ * one form and whose rows the other.
+ */
 static bool
-DeletesFrom(const IcebergFile *delete, const IcebergFile *file)
+DeletesFrom(const IcebergFile *delete, const IcebergFile *file, bool *loose)
 {
 	static const LakeType string = {LAKE_STRING, 0, 0};
-	IcebergBytes path = {file->path, (int) strlen(file->path)};
+	const char *name = WrittenPath(file);
+	IcebergBytes path = {name, (int) strlen(name)};
 	IcebergBytes lower;
 	IcebergBytes upper;
 
 	if (delete->sequence_number < file->sequence_number)
 		return false;
 	PathBounds(delete, &lower, &upper);
-	if (lower.data != NULL && IcebergCompareBytes(string, path, lower) < 0)
+	*loose = lower.data == NULL || upper.data == NULL || !SameRoot(lower, name) ||
+		!SameRoot(upper, name);
+	if (*loose)
+	{
+		Loosen(&path);
+		if (lower.data != NULL)
+			Loosen(&lower);
+		if (upper.data != NULL)
+			Loosen(&upper);
+	}
+	if (lower.data != NULL && path.data != NULL && IcebergCompareBytes(string, path, lower) < 0)
 		return false;
-	if (upper.data != NULL && IcebergCompareBytes(string, path, upper) > 0)
+	if (upper.data != NULL && path.data != NULL && IcebergCompareBytes(string, path, upper) > 0)
 		return false;
 	/* equal bounds name the file: its partition need not be looked at */
 	if (lower.data != NULL && upper.data != NULL && IcebergCompareBytes(string, lower, upper) == 0)
 		return true;
-	return SamePartition(delete, file);
+	return LakeSamePartition(delete, file);
+}
+
+/* Is a spec without any field that still divides? */
+static bool
+IsUnpartitioned(const IcebergSpec *spec)
+{
+	for (int i = 0; spec != NULL && i < spec->nfields; i++)
+		if (strcmp(spec->fields[i].transform, "void") != 0)
+			return false;
+	return spec != NULL;
 }
 
 static bool
 EqualityDeletesFrom(const IcebergFile *delete, const IcebergFile *file, const IcebergMetadata *metadata)
 {
-	const IcebergSpec *spec = IcebergSpecById(metadata, delete->spec_id);
-
 	if (delete->sequence_number <= file->sequence_number)
 		return false;
-	return (spec != NULL && spec->nfields == 0) || SamePartition(delete, file);
+	return IsUnpartitioned(IcebergSpecById(metadata, delete->spec_id)) ||
+		LakeSamePartition(delete, file);
+}
+
+static bool
+IsVector(const IcebergFile *delete)
+{
+	return pg_strcasecmp(delete->format, "puffin") == 0;
 }
 
 static void
-RefuseDelete(const LakeScan *scan, const char *what)
+CheckDeleteFormat(const IcebergFile *delete)
 {
+	if (pg_strcasecmp(delete->format, "parquet") == 0 ||
+		(IsVector(delete) && delete->content == ICEBERG_POSITION_DELETES))
+		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("lake table \"%s\" has %s, which cannot be read",
-					scan->table->name != NULL ? scan->table->name : scan->table->metadata->location,
-					what),
+			 errmsg("lake file \"%s\" holds deletes in format %s, which cannot be read",
+					delete->path, delete->format),
 			 errhint("Compact the table with the engine that wrote them.")));
+}
+
+/* A delete file as the engine is told of it. */
+static char *
+EngineName(LakeScan *scan, const IcebergFile *delete)
+{
+	LakeAccess *access = LakeAccessById(scan->table->metadata->access);
+	char	   *path;
+
+	CheckDeleteFormat(delete);
+	LakeCheckAccess(access, delete->path);
+	path = LakeEnginePath(access, delete->path);
+	if (!LakeIsLocal(delete->path))
+		scan->remote_deletes = list_append_unique_ptr(scan->remote_deletes, (void *) delete);
+	if (!IsVector(delete))
+		return path;
+	if (delete->content_offset < 0 || delete->content_size < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a deletion vector in \"%s\" has no place", delete->path)));
+	return psprintf("dv:" INT64_FORMAT ":" INT64_FORMAT ":" INT64_FORMAT ":%s",
+					delete->content_offset, delete->content_size, delete->record_count, path);
+}
+
+/*
+ * The position deletes that apply to a data file, of IcebergFile *.  A deletion
+ * vector stands for all others.
+ */
+static List *
+PositionDeletesOf(const IcebergMetadata *metadata, const IcebergFile *file, const List *deletes,
+				  bool *loose)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	*loose = IcebergProperty(metadata, "shard.owner") == NULL;
+	foreach(lc, deletes)
+	{
+		const IcebergFile *delete = (const IcebergFile *) lfirst(lc);
+		bool		other_form;
+
+		if (delete->content != ICEBERG_POSITION_DELETES || !DeletesFrom(delete, file, &other_form))
+			continue;
+		if (IsVector(delete))
+			return list_make1((void *) delete);
+		*loose |= other_form;
+		result = lappend(result, (void *) delete);
+	}
+	return result;
 }
 
 /* The engine's list of position delete files for a data file; false if there are none. */
 static bool
 CollectDeletes(LakeScan *scan, const IcebergFile *file, const List *deletes, EngineDeletes *result)
 {
+	LakeAccess *access = LakeAccessById(scan->table->metadata->access);
+	List	   *applying = PositionDeletesOf(scan->table->metadata, file, deletes,
+											 &result->loose_paths);
 	ListCell   *lc;
-	int			n = 0;
 
-	result->delete_files = NULL;
+	if (applying == NIL)
+		return false;
+	LakeCheckAccess(access, file->path);
+	result->data_file = psprintf("%s%s", scan->tag, LakeEnginePath(access, file->path));
+	result->data_path = WrittenPath(file);
+	result->ndelete_files = 0;
+	result->delete_files = palloc(sizeof(char *) * list_length(applying));
+	foreach(lc, applying)
+		result->delete_files[result->ndelete_files++] = EngineName(scan, lfirst(lc));
+	return true;
+}
+
+/* The equality deletes that apply to a data file, of IcebergFile *. */
+static List *
+EqualityDeletesOf(LakeScan *scan, const IcebergFile *file, const List *deletes)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
 	foreach(lc, deletes)
 	{
-		const IcebergFile *delete = (const IcebergFile *) lfirst(lc);
+		IcebergFile *delete = (IcebergFile *) lfirst(lc);
 
-		if (delete->content == ICEBERG_EQUALITY_DELETES)
-		{
-			if (EqualityDeletesFrom(delete, file, scan->table->metadata))
-				RefuseDelete(scan, "equality deletes");
+		if (!EqualityDeletesFrom(delete, file, scan->table->metadata))
 			continue;
-		}
-		if (!DeletesFrom(delete, file))
-			continue;
-		if (pg_strcasecmp(delete->format, "parquet") != 0)
-			RefuseDelete(scan, pg_strcasecmp(delete->format, "puffin") == 0 ?
-						 "deletion vectors" : "position deletes in another format than Parquet");
-		if (n == 0)
-			result->delete_files = palloc(sizeof(char *) * list_length(deletes));
-		LakeCheckAccess(delete->path);
-		result->delete_files[n++] = EnginePath(LakeLocalPath(delete->path));
+		CheckDeleteFormat(delete);
+		LakeCheckAccess(LakeAccessById(scan->table->metadata->access), delete->path);
+		if (!LakeIsLocal(delete->path))
+			scan->remote_deletes = list_append_unique_ptr(scan->remote_deletes, delete);
+		result = lappend(result, delete);
 	}
-	if (n == 0)
-		return false;
-	LakeCheckAccess(file->path);
-	result->data_file = EnginePath(LakeLocalPath(file->path));
-	result->data_path = file->path;
-	result->ndelete_files = n;
-	return true;
+	return result;
 }
 
 /* ---- files ---- */
@@ -178,10 +292,71 @@ KeepFile(LakeScan *scan, const IcebergFile *file)
 	scan->rows += file->record_count;
 }
 
+/* Of which partitions files are kept. */
+typedef struct SeenPartition
+{
+	uint64		hash;			/* key: of spec and values */
+	bool		kept;
+} SeenPartition;
+
+static HTAB *
+PartitionSet(void)
+{
+	HASHCTL		ctl = {0};
+
+	ctl.keysize = sizeof(uint64);
+	ctl.entrysize = sizeof(SeenPartition);
+	ctl.hcxt = CurrentMemoryContext;
+	return hash_create("shard lake partitions", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static uint64
+PartitionHash(const IcebergFile *file)
+{
+	uint64		hash = (uint64) file->spec_id;
+
+	for (int i = 0; i < file->npartition; i++)
+	{
+		IcebergBytes value = file->partition[i].value;
+
+		hash = hash_combine64(hash, value.data == NULL ? 0 :
+							  hash_bytes_extended((const unsigned char *) value.data, value.len, 1));
+	}
+	return hash;
+}
+
+static void
+NotePartition(HTAB *seen, const IcebergFile *file, bool kept)
+{
+	uint64		hash = PartitionHash(file);
+	bool		found;
+	SeenPartition *partition = hash_search(seen, &hash, HASH_ENTER, &found);
+
+	partition->kept = kept || (found && partition->kept);
+}
+
+static void
+CountPartitions(LakeScan *scan, HTAB *seen)
+{
+	HASH_SEQ_STATUS status;
+	SeenPartition *partition;
+
+	hash_seq_init(&status, seen);
+	while ((partition = hash_seq_search(&status)) != NULL)
+	{
+		scan->partitions += partition->kept;
+		scan->partitions_pruned += !partition->kept;
+	}
+}
+
 static void
 AddDataFiles(LakeScan *scan, const IcebergManifest *manifests, int n,
 			 const LakeCondition *conditions, int nconditions)
 {
+	List	   *projections = LakeProjectConditions(scan->table->metadata, scan->schema,
+													conditions, nconditions);
+	HTAB	   *seen = PartitionSet();
+
 	for (int i = 0; i < n; i++)
 	{
 		const IcebergFile *files;
@@ -194,28 +369,55 @@ AddDataFiles(LakeScan *scan, const IcebergManifest *manifests, int n,
 		files = LakeCachedManifest(scan->table->metadata, &manifests[i], &nfiles);
 		for (int j = 0; j < nfiles; j++)
 		{
+			bool		keep;
+
 			if (!IsLive(&files[j]))
 				continue;
-			if (LakeFileMayMatch(&files[j], scan->schema, conditions, nconditions))
+			keep = LakePartitionMayMatch(&files[j], projections) &&
+				LakeFileMayMatch(&files[j], scan->schema, conditions, nconditions);
+			if (keep)
 				KeepFile(scan, &files[j]);
 			else
 				scan->files_pruned++;
+			NotePartition(seen, &files[j], keep);
 		}
 	}
+	CountPartitions(scan, seen);
+	hash_destroy(seen);
+}
+
+static List *
+OfContent(const List *deletes, IcebergContent content)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, deletes)
+		if (((const IcebergFile *) lfirst(lc))->content == content)
+			result = lappend(result, lfirst(lc));
+	return result;
 }
 
 static void
 AddDeletes(LakeScan *scan, const List *deletes)
 {
+	List	   *positions = OfContent(deletes, ICEBERG_POSITION_DELETES);
+	List	   *equalities = OfContent(deletes, ICEBERG_EQUALITY_DELETES);
 	ListCell   *lc;
 
 	if (deletes == NIL || scan->files == NIL)
 		return;
 	scan->deletes = palloc0(sizeof(EngineDeletes) * list_length(scan->files));
 	foreach(lc, scan->files)
-		if (CollectDeletes(scan, (const IcebergFile *) lfirst(lc), deletes,
-						   &scan->deletes[scan->ndeletes]))
+	{
+		const IcebergFile *file = (const IcebergFile *) lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		if (CollectDeletes(scan, file, positions, &scan->deletes[scan->ndeletes]))
 			scan->ndeletes++;
+		if (equalities != NIL)
+			scan->equality = lappend(scan->equality, EqualityDeletesOf(scan, file, equalities));
+	}
 }
 
 static const IcebergSnapshot *
@@ -223,6 +425,8 @@ SnapshotToScan(const LakeTable *table, int64 snapshot_id)
 {
 	const IcebergSnapshot *snapshot;
 
+	if (snapshot_id == -1 && table->as_of != NULL)
+		snapshot_id = table->as_of->snapshot_id;
 	if (snapshot_id == -1 && table->metadata->current_snapshot_id == -1)
 		return NULL;
 	snapshot = IcebergSnapshotById(table->metadata, snapshot_id == -1 ?
@@ -251,16 +455,69 @@ LakeScanPlan(LakeTable *table, int64 snapshot_id, const LakeCondition *condition
 	int			n;
 
 	scan->table = table;
+	scan->tag = "";
 	scan->snapshot_id = -1;
-	scan->schema = IcebergCurrentSchema(metadata);
+	scan->schema = table->schema != NULL ? table->schema : IcebergCurrentSchema(metadata);
+	if (table->as_of != NULL)
+		scan->tag = psprintf(INT64_FORMAT ":", table->as_of->snapshot_id);
 	if (snapshot == NULL)
 		return scan;
 	scan->snapshot_id = snapshot->snapshot_id;
 	if (snapshot_id != -1 && IcebergSchemaById(metadata, snapshot->schema_id) != NULL)
 		scan->schema = IcebergSchemaById(metadata, snapshot->schema_id);
 
-	manifests = LakeCachedManifestList(snapshot->manifest_list, metadata->format_version, &n);
+	manifests = LakeCachedManifestList(metadata, snapshot->manifest_list, &n);
 	AddDataFiles(scan, manifests, n, conditions, nconditions);
 	AddDeletes(scan, LiveDeletes(metadata, manifests, n));
+	return scan;
+}
+
+bool
+LakeFilesAreThere(LakeTable *table)
+{
+	LakeScan   *scan = LakeScanPlan(table, -1, NULL, 0);
+	ListCell   *lc;
+
+	foreach(lc, scan->files)
+		if (!LakeFileExists(((IcebergFile *) lfirst(lc))->path))
+			return false;
+	foreach(lc, LakeDeleteFiles(table))
+		if (!LakeFileExists(((IcebergFile *) lfirst(lc))->path))
+			return false;
+	return true;
+}
+
+List *
+LakeDeleteFiles(const LakeTable *table)
+{
+	const IcebergSnapshot *snapshot = SnapshotToScan(table, -1);
+	const IcebergManifest *manifests;
+	int			n;
+
+	if (snapshot == NULL)
+		return NIL;
+	manifests = LakeCachedManifestList(table->metadata, snapshot->manifest_list, &n);
+	return LiveDeletes(table->metadata, manifests, n);
+}
+
+List *
+LakeDataFiles(const LakeTable *table)
+{
+	return LakeScanPlan(unconstify(LakeTable *, table), -1, NULL, 0)->files;
+}
+
+LakeScan *
+LakeScanFiles(LakeTable *table, const List *files)
+{
+	LakeScan   *scan = palloc0(sizeof(LakeScan));
+	ListCell   *lc;
+
+	scan->table = table;
+	scan->tag = "";
+	scan->snapshot_id = table->metadata->current_snapshot_id;
+	scan->schema = IcebergCurrentSchema(table->metadata);
+	foreach(lc, files)
+		KeepFile(scan, (const IcebergFile *) lfirst(lc));
+	AddDeletes(scan, LakeDeleteFiles(table));
 	return scan;
 }

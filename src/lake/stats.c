@@ -321,6 +321,7 @@ LakeParseBound(LakeType type, const char *text, bool upper)
 			ok = ParseHex(text, value.uuid, 16, &len) && len == 16;
 			break;
 		case LAKE_JSON:
+		case LAKE_NESTED:
 			break;
 	}
 	return ok ? IcebergSerializeValue(type, &value, 0) : none;
@@ -406,12 +407,8 @@ NewFile(IcebergContent content, const char *path, int64 count, int64 size)
 	return file;
 }
 
-/*
- * What a column is called in the file: as in the schema, unless another one
- * differs by case only, which DuckDB cannot tell apart.
- */
-static char *
-NameInFile(const IcebergSchema *schema, const IcebergField *field)
+char *
+LakeNameInFile(const IcebergSchema *schema, const IcebergField *field)
 {
 	for (int i = 0; i < schema->nfields; i++)
 		if (&schema->fields[i] != field && pg_strcasecmp(schema->fields[i].name, field->name) == 0)
@@ -430,7 +427,7 @@ LakeFileFromCopyStats(const IcebergSchema *schema, const char *path, int64 count
 	for (int i = 0; json != NULL && i < schema->nfields; i++)
 	{
 		const IcebergField *field = &schema->fields[i];
-		const Json *column = ColumnOf(json, NameInFile(schema, field));
+		const Json *column = ColumnOf(json, LakeNameInFile(schema, field));
 
 		if (field->primitive && JsonIs(column, JSON_OBJECT))
 			FillStats(&file->stats[file->nstats++], field->id, field->type, column);
@@ -475,7 +472,7 @@ LakeCopyColumns(const IcebergSchema *schema)
 	initStringInfo(&list);
 	for (int i = 0; i < schema->nfields; i++)
 		appendStringInfo(&list, "%sf%d AS %s", i == 0 ? "" : ", ", schema->fields[i].id,
-						 EngineQuoteIdentifier(NameInFile(schema, &schema->fields[i])));
+						 EngineQuoteIdentifier(LakeNameInFile(schema, &schema->fields[i])));
 	return list.data;
 }
 
@@ -483,7 +480,7 @@ static bool
 HasBinary(const IcebergSchema *schema)
 {
 	for (int i = 0; i < schema->nfields; i++)
-		if (schema->fields[i].primitive && schema->fields[i].type.kind == LAKE_BINARY)
+		if (LakeFieldHoldsBinary(&schema->fields[i]))
 			return true;
 	return false;
 }
@@ -501,9 +498,9 @@ LakeCopyOptions(const IcebergSchema *schema)
 	appendStringInfo(&options, "(FORMAT parquet, COMPRESSION zstd, %sFIELD_IDS {",
 					 HasBinary(schema) ? "WRITE_BLOOM_FILTER false, " : "");
 	for (int i = 0; i < schema->nfields; i++)
-		appendStringInfo(&options, "%s%s: %d", i == 0 ? "" : ", ",
-						 EngineQuoteLiteral(NameInFile(schema, &schema->fields[i])),
-						 schema->fields[i].id);
+		appendStringInfo(&options, "%s%s: %s", i == 0 ? "" : ", ",
+						 EngineQuoteLiteral(LakeNameInFile(schema, &schema->fields[i])),
+						 LakeFieldIds(&schema->fields[i]));
 	/* Iceberg's Java library writes its schema into each file, and some readers go by it */
 	appendStringInfo(&options, "}, KV_METADATA {'iceberg.schema': %s}, RETURN_STATS)",
 					 EngineQuoteLiteral(IcebergSchemaText(schema)));

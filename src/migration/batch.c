@@ -30,9 +30,11 @@
 #include "migration/lake_side.h"
 #include "migration/match.h"
 #include "migration/progress.h"
+#include "migration/scope.h"
 #include "migration/sql.h"
 #include "migration/wal.h"
 #include "miscadmin.h"
+#include "table/router_ddl.h"
 #include "table/table.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -58,6 +60,7 @@
 #define LOCK_AIM 25				/* ms */
 #define MIN_ROWS 1000
 #define MAX_ROWS 1000000
+#define MAX_KEYS 100000
 #define FIRST_ROWS 5000
 
 typedef struct Batch
@@ -66,6 +69,8 @@ typedef struct Batch
 	const MigrationJob *job;
 	char	   *router;
 	List	   *shards;			/* of int: sources and targets */
+	List	   *sources;		/* of int: that rows leave */
+	TransactionId map_xid;		/* of the router's last change, at the beginning */
 	List	   *parents;		/* of Oid */
 	KeyMoves   *moves;
 	Match	   *match;
@@ -84,18 +89,6 @@ RunReset(Run *run)
 	run->has_window = false;
 	if (run->rows_limit == 0)
 		run->rows_limit = FIRST_ROWS;
-}
-
-List *
-BatchShards(const int *a, int na, const int *b, int nb)
-{
-	List	   *shards = NIL;
-
-	for (int i = 0; i < na; i++)
-		shards = list_append_unique_int(shards, a[i]);
-	for (int i = 0; i < nb; i++)
-		shards = list_append_unique_int(shards, b[i]);
-	return shards;
 }
 
 /* ---- the locks ---- */
@@ -151,7 +144,7 @@ BatchLock(Run *run, const char *router, List *shard_indexes, int64 migration,
 		ProgressWaiting("locks on the tables", blocker);
 		SHARD_POINT("migration-lock-wait");
 		if (TimestampDifferenceExceeds(began, GetCurrentTimestamp(), LOCK_PATIENCE) ||
-			IsRequested(migration))
+			(run->deadline != 0 && run->deadline < GetCurrentTimestamp()) || IsRequested(migration))
 			break;
 		WorkerWait(pause);
 		if (meanwhile != NULL)
@@ -183,8 +176,9 @@ LockJournalRows(Batch *batch)
 }
 
 /*
- * With the locks held: is the router what it was when the batch began?  A table
- * that was distributed meanwhile has rows that the batch does not know.
+ * With the locks held: is the router what it was when the batch began?  Whoever
+ * changes its map or its pins changes its row.  A table that was distributed
+ * meanwhile has rows that the batch does not know.
  */
 static bool
 IsUnchanged(Batch *batch, uint64 frontier)
@@ -194,7 +188,7 @@ IsUnchanged(Batch *batch, uint64 frontier)
 
 	return list_difference_oid(parents, batch->parents) == NIL &&
 		router->migrating && router->frontier == frontier &&
-		router->has_pins == batch->moves->has_pins;
+		router->flip_xid == batch->map_xid;
 }
 
 /* ---- sources ---- */
@@ -221,7 +215,7 @@ SourceOf(Run *run, Oid parent, Oid leaf, int shard_index)
 
 /*
  * The window of hash space that is read at once: several batches share it,
- * unless pins may change between them or we are on the way back.
+ * unless we are on the way back.
  */
 static void
 ChooseWindow(Batch *batch)
@@ -229,12 +223,12 @@ ChooseWindow(Batch *batch)
 	Run		   *run = batch->run;
 	BatchReport *report = batch->report;
 
-	if (run->has_window && !batch->moves->has_pins && batch->job->direction > 0 &&
+	if (run->has_window && batch->job->direction > 0 &&
 		run->window_low <= report->low && run->window_high >= report->high)
 		return;
 	run->window_low = report->low;
 	run->window_high = report->high;
-	if (!batch->moves->has_pins && batch->job->direction > 0)
+	if (batch->job->direction > 0)
 		run->window_high = Max(report->high, IntervalWindow(batch->job, report->low));
 	run->has_window = true;
 }
@@ -251,7 +245,7 @@ LookAtSources(Batch *batch, SourceChange tell)
 
 	foreach(lc, batch->parents)
 	{
-		foreach(lc2, batch->shards)
+		foreach(lc2, batch->sources)
 		{
 			Oid			leaf = CatalogLeaf(lfirst_oid(lc), lfirst_int(lc2));
 			Source	   *source;
@@ -432,6 +426,7 @@ static void
 DeleteMoved(Batch *batch)
 {
 	Deletion	deletion = {0};
+	int64		to_delete;
 	ListCell   *lc;
 
 	foreach(lc, batch->run->sources)
@@ -447,14 +442,57 @@ DeleteMoved(Batch *batch)
 		SourceForget(source);
 		table_close(deletion.rel, NoLock);
 	}
-	if (deletion.rows != MatchSourceRows(batch->match))
+	to_delete = MatchSourceRows(batch->match) - MatchAssumedRows(batch->match);
+	if (deletion.rows != to_delete)
 		elog(ERROR, "deleted " INT64_FORMAT " rows of " INT64_FORMAT " that were moved",
-			 deletion.rows, MatchSourceRows(batch->match));
+			 deletion.rows, to_delete);
 }
 
 /*
- * Advance the frontier; the last batch leaves one map.
+ * Everything has moved: what the migration was to change of the pins is so.
  */
+static void
+ChangePins(const char *router)
+{
+	SQL_RUN("INSERT INTO _shard.pin (router, key, shard_index)"
+			" SELECT router, key, shard_index FROM _shard.next_pin"
+			" WHERE router OPERATOR(pg_catalog.=) $1 AND shard_index IS NOT NULL"
+			" ON CONFLICT (router, key) DO UPDATE SET shard_index = excluded.shard_index",
+			SQL_TEXT(router));
+	SQL_RUN("DELETE FROM _shard.pin p USING _shard.next_pin n"
+			" WHERE n.router OPERATOR(pg_catalog.=) $1 AND n.shard_index IS NULL"
+			" AND p.router OPERATOR(pg_catalog.=) n.router AND p.key OPERATOR(pg_catalog.=) n.key",
+			SQL_TEXT(router));
+}
+
+static void
+ForgetNextPins(const char *router)
+{
+	SQL_RUN("DELETE FROM _shard.next_pin WHERE router OPERATOR(pg_catalog.=) $1", SQL_TEXT(router));
+	RouterNotePins(router);
+}
+
+/*
+ * The last batch leaves one map: the next one, or on the way back the old one.
+ */
+static void
+EndTransition(Batch *batch, bool forward)
+{
+	if (batch->moves->has_next_pins)
+	{
+		if (forward)
+			ChangePins(batch->router);
+		ForgetNextPins(batch->router);
+	}
+	SQL_RUN("UPDATE _shard.router SET frontier = NULL, next_members = NULL,"
+			"   members = CASE WHEN $2 THEN next_members ELSE members END"
+			" WHERE name OPERATOR(pg_catalog.=) $1",
+			SQL_TEXT(batch->router), SQL_BOOL(forward));
+	SQL_RUN("UPDATE _shard.shard SET state = 'active'"
+			" WHERE router OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.=) $2",
+			SQL_TEXT(batch->router), SQL_TEXT(forward ? "joining" : "leaving"));
+}
+
 static void
 Flip(Batch *batch)
 {
@@ -462,23 +500,15 @@ Flip(Batch *batch)
 	bool		forward = batch->job->direction > 0;
 
 	SqlBegin();
-	if (!report->last)
+	if (report->last)
+		EndTransition(batch, forward);
+	else
 		SQL_RUN("UPDATE _shard.router SET frontier = $2 WHERE name OPERATOR(pg_catalog.=) $1",
 				SQL_TEXT(batch->router),
 				SQL_INT8((int64) (forward ? report->high + 1 : report->low)));
-	else
-	{
-		SQL_RUN("UPDATE _shard.router SET frontier = NULL, next_members = NULL,"
-				"   members = CASE WHEN $2 THEN next_members ELSE members END"
-				" WHERE name OPERATOR(pg_catalog.=) $1",
-				SQL_TEXT(batch->router), SQL_BOOL(forward));
-		if (forward)
-			SQL_RUN("UPDATE _shard.shard SET state = 'active'"
-					" WHERE router OPERATOR(pg_catalog.=) $1"
-					" AND state OPERATOR(pg_catalog.=) 'joining'", SQL_TEXT(batch->router));
-	}
 	SqlEnd();
 	TableInvalidateRouter(batch->router);
+	batch->run->map_xid = GetTopTransactionId();
 }
 
 /*
@@ -516,17 +546,19 @@ AdaptSize(Run *run, const BatchReport *report)
 	if (factor < 1 || report->rows * 2 >= run->rows_limit)
 		run->rows_limit = Max(MIN_ROWS, Min(MAX_ROWS, Min(report->rows, run->rows_limit) * factor));
 	if (factor > 1 && report->keys >= run->keys_limit)
-		run->keys_limit = Min(MAX_ROWS, run->keys_limit * factor);
+		run->keys_limit = Min(MAX_KEYS, run->keys_limit * factor);
 }
 
-static KeyMoves *
-MovesOf(const MigrationJob *job, const Router *router)
+/*
+ * What was read by another map than this one is of no use: pins may have been
+ * changed by hand.
+ */
+static void
+ForgetOtherMap(Run *run, const Router *router)
 {
-	if (job->direction > 0)
-		return KeyMovesCreate(router, router->members, router->nmembers,
-							  router->next_members, router->nnext_members);
-	return KeyMovesCreate(router, router->next_members, router->nnext_members,
-						  router->members, router->nmembers);
+	if (run->sources != NIL && run->map_xid != router->flip_xid)
+		RunReset(run);
+	run->map_xid = router->flip_xid;
 }
 
 BatchResult
@@ -539,9 +571,12 @@ BatchRun(Run *run, const MigrationJob *job, const Router *router, BatchReport *r
 		run->keys_limit = job->batch_size;
 	report->started = GetCurrentTimestamp();
 	batch.router = pstrdup(router->name);
-	batch.shards = BatchShards(router->members, router->nmembers,
-							   router->next_members, router->nnext_members);
-	batch.moves = MovesOf(job, router);
+	batch.map_xid = router->flip_xid;
+	ForgetOtherMap(run, router);
+	batch.moves = KeyMovesCreate(router, router->next_members, router->nnext_members, -1,
+								 job->direction < 0);
+	batch.sources = ScopeSources(job->plan, router->strategy, job->direction > 0);
+	batch.shards = ScopeShards(job->plan);
 	batch.parents = CatalogRouterParents(batch.router);
 	batch.match = MatchCreate(batch.moves);
 	IntervalChoose(run, job, frontier, report);

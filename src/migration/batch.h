@@ -20,7 +20,9 @@ typedef struct Run
 	int64		rows_limit;		/* of the next batch */
 	int64		keys_limit;
 	bool		blocked;		/* the last batch did not get its locks */
+	TransactionId map_xid;		/* the router's last change, when sources were read */
 	int			lock_attempts;	/* in a row without success */
+	TimestampTz deadline;		/* locks are not waited for beyond it; 0 = none */
 } Run;
 
 typedef enum BatchResult
@@ -37,9 +39,6 @@ extern BatchResult BatchRun(Run *run, const MigrationJob *job, const Router *rou
 /* Take the locks of a flip of this router, politely; false after a while. */
 extern bool BatchLock(Run *run, const char *router, List *shard_indexes, int64 migration,
 					  void (*meanwhile) (void *), void *arg, int *attempts);
-
-/* The shards that a change between two lists of members can touch. */
-extern List *BatchShards(const int *a, int na, const int *b, int nb);
 
 /* interval.c */
 extern void IntervalChoose(Run *run, const MigrationJob *job, uint64 frontier,

@@ -16,6 +16,7 @@
 #include "catalog/storage.h"
 #include "common/hashfn.h"
 #include "migration/count.h"
+#include "migration/guard.h"
 #include "migration/keys.h"
 #include "migration/lake_side.h"
 #include "miscadmin.h"
@@ -100,15 +101,24 @@ StoreKey(KeyCounts *counts, const char *key, uint32 len)
 	return stored + sizeof(len);
 }
 
+/*
+ * Make a key the one that is looked for: its bytes, length and hash.
+ */
+static void
+SetProbe(KeyCounts *counts, const char *key, size_t len)
+{
+	counts->probe.key = key;
+	counts->probe.len = len;
+	counts->probe.hash = hash_bytes((const unsigned char *) key, len);
+}
+
 void
 KeyCountsAdd(KeyCounts *counts, const char *key, size_t len, int64 rows, double bytes)
 {
 	KeyCount   *count;
 	bool		found;
 
-	counts->probe.key = key;
-	counts->probe.len = len;
-	counts->probe.hash = hash_bytes((const unsigned char *) key, len);
+	SetProbe(counts, key, len);
 	count = counts_insert(counts->table, key, &found);
 	if (!found)
 	{
@@ -119,6 +129,13 @@ KeyCountsAdd(KeyCounts *counts, const char *key, size_t len, int64 rows, double 
 	}
 	count->rows += rows;
 	count->bytes += bytes;
+}
+
+const KeyCount *
+KeyCountsFind(KeyCounts *counts, const char *key, size_t len)
+{
+	SetProbe(counts, key, len);
+	return counts_lookup(counts->table, key);
 }
 
 int64
@@ -172,13 +189,20 @@ CountLeaf(KeyCounts *counts, Relation parent, Oid leaf_oid, double row_bytes)
 	table_close(leaf, NoLock);
 }
 
+typedef struct LeafSize
+{
+	Oid			leaf;
+	double		bytes;
+} LeafSize;
+
 /*
  * Bytes of a leaf's heap and TOAST data.
  */
-static double
-LeafBytes(Oid leaf_oid)
+static void
+LeafBytes(void *arg)
 {
-	Relation	leaf = table_open(leaf_oid, AccessShareLock);
+	LeafSize   *size = arg;
+	Relation	leaf = table_open(size->leaf, AccessShareLock);
 	double		bytes = (double) RelationGetNumberOfBlocks(leaf) * BLCKSZ;
 
 	if (OidIsValid(leaf->rd_rel->reltoastrelid))
@@ -189,7 +213,7 @@ LeafBytes(Oid leaf_oid)
 		table_close(toast, AccessShareLock);
 	}
 	table_close(leaf, NoLock);
-	return bytes;
+	size->bytes = bytes;
 }
 
 typedef struct Spread
@@ -238,13 +262,18 @@ CountTable(KeyCounts *counts, const Router *router, Oid parent_oid, bool use_lak
 	from_lake = use_lake && CountInLake(own, parent);
 	for (int i = 0; i < nshards; i++)
 	{
-		Oid			leaf = CatalogLeaf(parent_oid, shards[i]);
+		ListCell   *lc;
 
-		if (!OidIsValid(leaf))
-			continue;
-		bytes += LeafBytes(leaf);
-		if (!from_lake)
-			CountLeaf(own, parent, leaf, 0);
+		foreach(lc, CatalogLeaves(parent_oid, shards[i]))
+		{
+			LeafSize	size = {.leaf = lfirst_oid(lc)};
+
+			/* a leaf that cannot be read has keys in the lake all the same */
+			if (RunGuarded(LeafBytes, &size) == NULL)
+				bytes += size.bytes;
+			if (!from_lake)
+				CountLeaf(own, parent, size.leaf, 0);
+		}
 	}
 	table_close(parent, NoLock);
 	KeyCountsVisit(own, SumRows, &rows);

@@ -25,6 +25,9 @@ extern KeyCounts *KeyCountsCreate(void);
 extern void KeyCountsAdd(KeyCounts *counts, const char *key, size_t len, int64 rows, double bytes);
 extern int64 KeyCountsNumber(const KeyCounts *counts);
 
+/* NULL if the key has no rows. */
+extern const KeyCount *KeyCountsFind(KeyCounts *counts, const char *key, size_t len);
+
 typedef void (*KeyCountVisit) (void *arg, const KeyCount *count);
 extern void KeyCountsVisit(KeyCounts *counts, KeyCountVisit visit, void *arg);
 

@@ -5,11 +5,14 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "base/settings.h"
 #include "base/shmem.h"
 #include "base/worker.h"
 #include "catalog/catalog.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "migration/args.h"
+#include "migration/execute.h"
 #include "migration/job.h"
 #include "migration/plan.h"
 #include "migration/progress.h"
@@ -22,23 +25,30 @@
 
 PG_FUNCTION_INFO_V1(shard_execute_plan);
 PG_FUNCTION_INFO_V1(shard_add_shard);
+PG_FUNCTION_INFO_V1(shard_remove_shard);
+PG_FUNCTION_INFO_V1(shard_rebalance);
+PG_FUNCTION_INFO_V1(shard_isolate);
 PG_FUNCTION_INFO_V1(shard_wait_migration);
 PG_FUNCTION_INFO_V1(shard_cancel_migration);
 PG_FUNCTION_INFO_V1(shard_pause_migration);
 PG_FUNCTION_INFO_V1(shard_resume_migration);
 PG_FUNCTION_INFO_V1(shard_migration_status);
+PG_FUNCTION_INFO_V1(shard_is_migrating);
+PG_FUNCTION_INFO_V1(shard_require_plan);
 
 #define WAIT_PAUSE 20			/* ms */
 
-/* ---- starting ---- */
-
-typedef struct ExecuteOptions
+/*
+ * An interval in microseconds, its months of 30 days.
+ */
+static double
+IntervalUs(const Interval *interval)
 {
-	int			batch_size;
-	SqlArg		timeout;
-	bool		rollback_on_failure;
-	TimestampTz start_at;
-} ExecuteOptions;
+	return interval->time +
+		((double) interval->month * DAYS_PER_MONTH + interval->day) * USECS_PER_DAY;
+}
+
+/* ---- starting ---- */
 
 /*
  * Read batch_size, timeout, rollback_on_failure and start_at, from argument
@@ -54,6 +64,11 @@ ReadOptions(FunctionCallInfo fcinfo, int n)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("batch_size must be at least 1, not %d", options.batch_size)));
+	if (!PG_ARGISNULL(n + 1) && IntervalUs(PG_GETARG_INTERVAL_P(n + 1)) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("timeout must be greater than zero"),
+				 errhint("Leave it out for none.")));
 	options.timeout = PG_ARGISNULL(n + 1) ? SQL_NULL(INTERVALOID) :
 		(SqlArg) {INTERVALOID, PG_GETARG_DATUM(n + 1), false};
 	options.rollback_on_failure = PG_ARGISNULL(n + 2) || PG_GETARG_BOOL(n + 2);
@@ -61,91 +76,13 @@ ReadOptions(FunctionCallInfo fcinfo, int n)
 	return options;
 }
 
-static char *
-JoinLines(List *lines)
-{
-	StringInfoData text;
-	ListCell   *lc;
-
-	initStringInfo(&text);
-	foreach(lc, lines)
-		appendStringInfo(&text, "%s%s", text.len > 0 ? "\n" : "", (char *) lfirst(lc));
-	return text.data;
-}
-
-static void
-CheckPlan(const MigrationPlan *plan)
-{
-	List	   *errors,
-			   *warnings;
-	ListCell   *lc;
-	char	   *key = NULL;
-
-	SqlBegin();
-	if (SQL_RUN("SELECT v.partition_key FROM _shard.plan_movement v"
-				" WHERE v.plan_id OPERATOR(pg_catalog.=) $1 AND EXISTS ("
-				"   SELECT FROM _shard.migration m JOIN _shard.plan_movement o USING (plan_id)"
-				"   WHERE m.router OPERATOR(pg_catalog.=) $2 AND m.unfinished"
-				"   AND o.partition_key OPERATOR(pg_catalog.=) v.partition_key)"
-				" ORDER BY v.place LIMIT 1", SQL_INT8(plan->id), SQL_TEXT(plan->router)) > 0)
-		key = SqlText(0, 1);
-	SqlEnd();
-	if (key != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("partition key \"%s\" is already migrating", key),
-				 errhint("See shard.migration_progress; wait with shard.wait_migration().")));
-	PlanValidate(plan, &errors, &warnings);
-	if (errors != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("plan " INT64_FORMAT " cannot be executed", plan->id),
-				 errdetail("%s", JoinLines(errors)),
-				 errhint("Make a new plan.")));
-	foreach(lc, warnings)
-		ereport(NOTICE, (errmsg("%s", (char *) lfirst(lc))));
-}
-
-static int64
-Execute(int64 plan_id, const ExecuteOptions *options)
-{
-	MigrationPlan *plan;
-	int64		id;
-
-	RequirePreloaded();
-	plan = PlanRead(plan_id);
-	CheckPlan(plan);
-	SqlBegin();
-	SQL_RUN("INSERT INTO _shard.migration (plan_id, router, batch_size, timeout, rollback_on_failure,"
-			"   start_at, keys_total, events_total)"
-			" SELECT plan_id, router, $2, $3, $4, $5, keys_to_move, entities_to_move"
-			" FROM _shard.plan WHERE plan_id OPERATOR(pg_catalog.=) $1 RETURNING migration_id",
-			SQL_INT8(plan_id), SQL_INT4(options->batch_size), options->timeout,
-			SQL_BOOL(options->rollback_on_failure), SQL_TIME(options->start_at));
-	id = SqlInt8(0, 1);
-	SqlEnd();
-	JobLog(id, "initializing", "%s for router \"%s\" by plan " INT64_FORMAT,
-		   plan->type, plan->router, plan->id);
-	LaunchAtCommit(id, options->start_at);
-	return id;
-}
-
-static void
-RefuseNull(FunctionCallInfo fcinfo, int n, const char *what)
-{
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", what)));
-}
-
 Datum
 shard_execute_plan(PG_FUNCTION_ARGS)
 {
 	ExecuteOptions options = ReadOptions(fcinfo, 1);
 
-	RefuseNull(fcinfo, 0, "the plan's id");
-	PG_RETURN_INT64(Execute(PG_GETARG_INT64(0), &options));
+	ArgRefuseNull(fcinfo, 0, "the plan's id");
+	PG_RETURN_INT64(MigrationExecute(PG_GETARG_INT64(0), &options));
 }
 
 /*
@@ -155,18 +92,57 @@ Datum
 shard_add_shard(PG_FUNCTION_ARGS)
 {
 	ExecuteOptions options = ReadOptions(fcinfo, 5);
-	char	   *name = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	char	   *server = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 
-	RefuseNull(fcinfo, 0, "the router's name");
-	if (!PG_ARGISNULL(4))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("moving chosen partition keys only is not supported yet"),
-				 errhint("Leave partition_keys out: the router's strategy then says which keys move.")));
+	ArgRefuseNull(fcinfo, 0, "the router's name");
 	RequirePreloaded();
-	PG_RETURN_INT64(Execute(PlanAddShard(text_to_cstring(PG_GETARG_TEXT_PP(0)), name, server,
-										 PG_ARGISNULL(3) || PG_GETARG_BOOL(3)), &options));
+	PG_RETURN_INT64(MigrationExecute(PlanAddShard(ArgText(fcinfo, 0), ArgText(fcinfo, 1), ArgText(fcinfo, 2),
+										 PG_ARGISNULL(3) || PG_GETARG_BOOL(3), ArgKeys(fcinfo, 4)),
+							&options));
+}
+
+/*
+ * remove_shard(router, shard_index, options ..., evacuate)
+ */
+Datum
+shard_remove_shard(PG_FUNCTION_ARGS)
+{
+	ExecuteOptions options = ReadOptions(fcinfo, 2);
+
+	ArgRefuseNull(fcinfo, 0, "the router's name");
+	ArgRefuseNull(fcinfo, 1, "shard_index");
+	RequirePreloaded();
+	PG_RETURN_INT64(MigrationExecute(PlanRemoveShard(ArgText(fcinfo, 0), PG_GETARG_INT32(1),
+											!PG_ARGISNULL(6) && PG_GETARG_BOOL(6)), &options));
+}
+
+/*
+ * rebalance(router, partition_keys, target_shards, threshold, options ...)
+ */
+Datum
+shard_rebalance(PG_FUNCTION_ARGS)
+{
+	ExecuteOptions options = ReadOptions(fcinfo, 4);
+	ChosenKeys	chosen = {ArgKeys(fcinfo, 1), ArgShards(fcinfo, 2)};
+
+	ArgRefuseNull(fcinfo, 0, "the router's name");
+	RequirePreloaded();
+	PG_RETURN_INT64(MigrationExecute(PlanRebalance(ArgText(fcinfo, 0), ArgThreshold(fcinfo, 3), &chosen),
+							&options));
+}
+
+/*
+ * isolate(router, key, shard_name, options ...)
+ */
+Datum
+shard_isolate(PG_FUNCTION_ARGS)
+{
+	ExecuteOptions options = ReadOptions(fcinfo, 3);
+
+	ArgRefuseNull(fcinfo, 0, "the router's name");
+	ArgRefuseNull(fcinfo, 1, "the key");
+	RequirePreloaded();
+	PG_RETURN_INT64(MigrationExecute(PlanIsolate(ArgText(fcinfo, 0), ArgText(fcinfo, 1), ArgText(fcinfo, 2)),
+							&options));
 }
 
 /* ---- waiting ---- */
@@ -209,11 +185,13 @@ LookAt(int64 id)
 			outcome.values[i + 1] = Int64GetDatum(SqlInt8(0, 4 + i));
 		outcome.values[5] = BoolGetDatum(SqlBool(0, 8));
 		error = SqlText(0, 9);
-		outcome.nulls[6] = error == NULL;
 	}
 	else
 		error = NULL;
 	SqlEnd();
+	if (error == NULL && outcome.over && strcmp(outcome.state, "complete") != 0)
+		error = outcome.state;
+	outcome.nulls[6] = error == NULL;
 	if (error != NULL)
 		outcome.values[6] = CStringGetTextDatum(error);
 	outcome.values[0] = BoolGetDatum(outcome.exists && strcmp(outcome.state, "complete") == 0);
@@ -254,24 +232,49 @@ CheckCommitted(int64 id)
 }
 
 static int64
-IntervalMs(Interval *interval)
+IntervalMs(const Interval *interval)
 {
-	double		ms = interval->time / 1000.0 +
-		((double) interval->month * DAYS_PER_MONTH + interval->day) * 86400000.0;
+	return (int64) Max(0.0, Min(1e15, IntervalUs(interval) / 1000.0));
+}
 
-	return ms < 0 ? 0 : ms > 1e15 ? (int64) 1e15 : (int64) ms;
+/*
+ * Now and then, while we wait: how far it is, and what it waits for.
+ */
+static void
+TellProgress(int64 id, TimestampTz *told)
+{
+	SqlArg		arg = SQL_INT8(id);
+	char	   *progress = NULL;
+
+	if (MigrationNoticeInterval == 0 ||
+		!TimestampDifferenceExceeds(*told, GetCurrentTimestamp(), MigrationNoticeInterval))
+		return;
+	*told = GetCurrentTimestamp();
+	SqlBegin();
+	if (SqlRunFresh("SELECT pg_catalog.format('migration %s, %s: %s of %s keys, %s of %s rows%s%s', migration_id,"
+					"   CASE WHEN rolling_back THEN 'rolling back' ELSE phase END,"
+					"   keys_done, keys_total, events_done, events_total,"
+					"   ', about ' OPERATOR(pg_catalog.||)"
+					"     pg_catalog.date_trunc('second', remaining)::pg_catalog.text OPERATOR(pg_catalog.||) ' left',"
+					"   ', waiting for ' OPERATOR(pg_catalog.||) waiting_for)"
+					" FROM shard.migration_progress WHERE migration_id OPERATOR(pg_catalog.=) $1", 1, &arg) > 0)
+		progress = SqlText(0, 1);
+	SqlEnd();
+	if (progress != NULL)
+		ereport(NOTICE, (errmsg("%s", progress)));
 }
 
 Datum
 shard_wait_migration(PG_FUNCTION_ARGS)
 {
 	TimestampTz began = GetCurrentTimestamp();
+	TimestampTz told = began;
 	int64		patience = PG_ARGISNULL(1) ? PG_INT64_MAX : IntervalMs(PG_GETARG_INTERVAL_P(1));
 	TupleDesc	desc;
 	Outcome		outcome;
 	int64		id;
 
-	RefuseNull(fcinfo, 0, "the migration's id");
+	ArgRefuseNull(fcinfo, 0, "the migration's id");
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	id = PG_GETARG_INT64(0);
@@ -279,6 +282,7 @@ shard_wait_migration(PG_FUNCTION_ARGS)
 	for (;;)
 	{
 		outcome = MustSee(id);
+		TellProgress(id, &told);
 		if (outcome.over || (GetCurrentTimestamp() - began) / 1000 >= patience)
 			break;
 		WorkerWait(WAIT_PAUSE);
@@ -383,6 +387,29 @@ shard_resume_migration(PG_FUNCTION_ARGS)
 /* ---- watching ---- */
 
 Datum
+shard_is_migrating(PG_FUNCTION_ARGS)
+{
+	char	   *router = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bool		migrating;
+
+	(void) CatalogRouter(router, false);
+	SqlBegin();
+	migrating = SQL_RUN("SELECT FROM _shard.migration WHERE router OPERATOR(pg_catalog.=) $1"
+						" AND unfinished LIMIT 1", SQL_TEXT(router)) > 0;
+	SqlEnd();
+	PG_RETURN_BOOL(migrating);
+}
+
+/*
+ * The id of a plan that exists: for functions in SQL.
+ */
+Datum
+shard_require_plan(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(PlanRead(PG_GETARG_INT64(0))->id);
+}
+
+Datum
 shard_migration_status(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -396,6 +423,8 @@ shard_migration_status(PG_FUNCTION_ARGS)
 		Datum		values[7];
 		bool		nulls[7] = {0};
 
+		if (s->migration < 0)
+			continue;			/* a schedule */
 		values[0] = Int64GetDatum(s->migration);
 		values[1] = Int32GetDatum(s->pid);
 		values[2] = CStringGetTextDatum(s->phase);

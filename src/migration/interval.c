@@ -125,7 +125,7 @@ IntervalKeys(const MigrationJob *job, const BatchReport *report, int limit)
 				SQL_INT8(PLACE_OF(report->high)), SQL_INT8((int64) limit + 1));
 	if (n <= limit)
 		for (uint64 i = 0; i < n; i++)
-			keys = lappend(keys, SqlText(i, 1));
+			keys = SqlAppendText(keys, i, 1);
 	SqlEnd();
 	return keys;
 }

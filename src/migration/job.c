@@ -21,18 +21,42 @@
 /* Fourth field of the advisory lock's tag: not one that SQL functions use. */
 #define JOB_LOCK_CLASS 0x5348
 
+static PlanType
+PlanTypeByName(const char *name)
+{
+	static const char *const names[] = {
+		[PLAN_ADD_SHARD] = "add_shard", [PLAN_REMOVE_SHARD] = "remove_shard",
+		[PLAN_REBALANCE] = "rebalance", [PLAN_ISOLATE] = "isolate",
+		[PLAN_RANGES] = "ranges"
+	};
+
+	for (int i = 0; i < lengthof(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return i;
+	elog(ERROR, "unknown type \"%s\" of a plan", name);
+}
+
+bool
+PlanKeepsMembers(const MigrationPlan *plan)
+{
+	return plan->nmembers == plan->nnext &&
+		memcmp(plan->members, plan->next_members, sizeof(int) * plan->nnext) == 0;
+}
+
 MigrationPlan *
 PlanRead(int64 id)
 {
 	MigrationPlan *plan = palloc0(sizeof(MigrationPlan));
 
 	SqlBegin();
-	if (SQL_RUN("SELECT type, router, shard_index, shard_name, server, members, next_members, warnings"
-				" FROM _shard.plan WHERE plan_id OPERATOR(pg_catalog.=) $1", SQL_INT8(id)) == 0)
+	if (SQL_RUN("SELECT type, router, COALESCE(shard_index, -1), shard_name, server, members, next_members,"
+				"   warnings, evacuate, EXISTS (SELECT FROM _shard.plan_pin n"
+				"     WHERE n.plan_id OPERATOR(pg_catalog.=) p.plan_id), ranges, default_shard"
+				" FROM _shard.plan p WHERE plan_id OPERATOR(pg_catalog.=) $1", SQL_INT8(id)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("plan " INT64_FORMAT " does not exist", id),
-				 errhint("Make one with shard.plan_add_shard().")));
+				 errhint("Make one with shard.plan_add_shard(), shard.plan_remove_shard() or shard.plan_rebalance().")));
 	plan->id = id;
 	plan->type = SqlText(0, 1);
 	plan->router = SqlText(0, 2);
@@ -42,6 +66,11 @@ PlanRead(int64 id)
 	plan->members = SqlInts(0, 6, &plan->nmembers);
 	plan->next_members = SqlInts(0, 7, &plan->nnext);
 	plan->warnings = SqlTexts(0, 8);
+	plan->evacuate = SqlBool(0, 9);
+	plan->has_pins = SqlBool(0, 10);
+	plan->ranges = SqlText(0, 11);
+	plan->default_shard = SqlInt4(0, 12);
+	plan->kind = PlanTypeByName(plan->type);
 	SqlEnd();
 	return plan;
 }
@@ -58,7 +87,8 @@ JobRead(int64 id)
 				"   (SELECT r.request FROM _shard.migration_request r"
 				"    WHERE r.migration_id OPERATOR(pg_catalog.=) m.migration_id),"
 				"   batch_size, rollback_on_failure, start_at,"
-				"   started_at OPERATOR(pg_catalog.+) timeout, failures, keys_done, keys_total, error"
+				"   resumed_at OPERATOR(pg_catalog.+) timeout, failures, keys_done, keys_total, error,"
+				"   entities_moved, events_total"
 				" FROM _shard.migration m WHERE migration_id OPERATOR(pg_catalog.=) $1", SQL_INT8(id));
 	if (n > 0)
 	{
@@ -78,6 +108,8 @@ JobRead(int64 id)
 		job->keys_done = SqlInt8(0, 13);
 		job->keys_total = SqlInt8(0, 14);
 		job->error = SqlText(0, 15);
+		job->rows_done = SqlInt8(0, 16);
+		job->rows_total = SqlInt8(0, 17);
 	}
 	SqlEnd();
 	if (n == 0)
@@ -133,7 +165,8 @@ JobStarted(int64 id)
 {
 	SqlBegin();
 	SQL_RUN("UPDATE _shard.migration SET state = 'running', error = NULL,"
-			"   started_at = COALESCE(started_at, pg_catalog.clock_timestamp())"
+			"   started_at = COALESCE(started_at, pg_catalog.clock_timestamp()),"
+			"   resumed_at = pg_catalog.clock_timestamp()"
 			" WHERE migration_id OPERATOR(pg_catalog.=) $1", SQL_INT8(id));
 	Notify(id, "running");
 	SqlEnd();

@@ -14,18 +14,32 @@
 /* Failures in a row after which a migration gives up. */
 #define JOB_MAX_FAILURES 5
 
+typedef enum PlanType
+{
+	PLAN_ADD_SHARD,
+	PLAN_REMOVE_SHARD,
+	PLAN_REBALANCE,
+	PLAN_ISOLATE,
+	PLAN_RANGES
+} PlanType;
+
 typedef struct MigrationPlan
 {
 	int64		id;
 	char	   *type;
 	char	   *router;
-	int			shard_index;
+	PlanType	kind;
+	int			shard_index;	/* that joins or leaves; -1 = none */
 	char	   *shard_name;
 	char	   *server;			/* NULL = here */
+	bool		has_pins;		/* keys are pinned as they move */
+	bool		evacuate;		/* the leaving shard is not to be read */
 	int			nmembers;
 	int		   *members;
 	int			nnext;
 	int		   *next_members;
+	char	   *ranges;			/* JSON, for strategy range; else NULL */
+	int			default_shard;	/* with ranges */
 	List	   *warnings;		/* of char * */
 } MigrationPlan;
 
@@ -46,6 +60,8 @@ typedef struct MigrationJob
 	int			failures;
 	int64		keys_done;
 	int64		keys_total;
+	int64		rows_done;
+	int64		rows_total;
 	char	   *error;
 } MigrationJob;
 
@@ -68,6 +84,13 @@ typedef struct BatchReport
 
 /* Positions of hash space as the journal's signed "place" and back. */
 #define PLACE_OF(position)	((int64) ((position) ^ (UINT64CONST(1) << 63)))
+
+/* Does the plan make a shard? */
+#define PLAN_JOINS(plan) \
+	((plan)->kind == PLAN_ADD_SHARD || (plan)->kind == PLAN_ISOLATE)
+
+/* Does the map over the members stay as it is? */
+extern bool PlanKeepsMembers(const MigrationPlan *plan);
 
 extern MigrationPlan *PlanRead(int64 id);	/* ERROR 42704 if there is none */
 extern MigrationJob *JobRead(int64 id); /* NULL if there is none */

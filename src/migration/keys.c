@@ -49,16 +49,18 @@ BuildMap(const Router *router, const int *members, int nmembers)
 }
 
 KeyMoves *
-KeyMovesCreate(const Router *router, const int *before, int nbefore,
-			   const int *after, int nafter)
+KeyMovesCreate(const Router *router, const int *next, int nnext, int leaving, bool backward)
 {
 	KeyMoves   *moves = palloc0(sizeof(KeyMoves));
 
 	moves->router = pstrdup(router->name);
 	moves->hash = router->hash;
 	moves->has_pins = router->has_pins;
-	moves->before = BuildMap(router, before, nbefore);
-	moves->after = BuildMap(router, after, nafter);
+	moves->has_next_pins = router->has_next_pins;
+	moves->backward = backward;
+	moves->leaving = leaving;
+	moves->before = BuildMap(router, router->members, router->nmembers);
+	moves->after = BuildMap(router, next, nnext);
 	moves->last_allocated = 64;
 	moves->last_key = palloc(moves->last_allocated);
 	moves->last_len = SIZE_MAX;
@@ -94,30 +96,56 @@ Remember(KeyMoves *moves, const char *key, size_t len)
 	moves->last_len = len;
 }
 
+/*
+ * The owners of a key by the router's map and by the next one.
+ */
+static void
+FindOwners(KeyMoves *moves, const char *key, size_t len, const char *utf8, size_t utf8_len,
+		   int *now, int *next)
+{
+	int			pin;
+	int			next_pin;
+	bool		pinned = moves->has_pins && CatalogPin(moves->router, key, len, &pin);
+	bool		stays = pinned && pin != moves->leaving;
+
+	*now = pinned ? pin : MapRoute(moves->before, utf8, utf8_len);
+	if (moves->has_next_pins && CatalogNextPin(moves->router, key, len, &next_pin))
+	{
+		stays = next_pin != PIN_REMOVED;
+		pin = next_pin;
+	}
+	*next = stays ? pin : MapRoute(moves->after, utf8, utf8_len);
+}
+
 void
 KeyMovesLookup(KeyMoves *moves, const char *key, size_t len,
 			   uint64 *position, int *before, int *after)
 {
 	if (len != moves->last_len || memcmp(key, moves->last_key, len) != 0)
 	{
-		int			pin;
 		size_t		utf8_len;
 		const char *utf8 = AsUtf8(key, len, &utf8_len);
 
 		moves->last_len = SIZE_MAX;
 		moves->last_position = KeyPosition(moves->hash, utf8, utf8_len);
-		if (moves->has_pins && CatalogPin(moves->router, key, len, &pin))
-			moves->last_before = moves->last_after = pin;
+		if (moves->backward)
+			FindOwners(moves, key, len, utf8, utf8_len, &moves->last_after, &moves->last_before);
 		else
-		{
-			moves->last_before = MapRoute(moves->before, utf8, utf8_len);
-			moves->last_after = MapRoute(moves->after, utf8, utf8_len);
-		}
+			FindOwners(moves, key, len, utf8, utf8_len, &moves->last_before, &moves->last_after);
 		Remember(moves, key, len);
 	}
 	*position = moves->last_position;
 	*before = moves->last_before;
 	*after = moves->last_after;
+}
+
+uint64
+KeyMovesPosition(const KeyMoves *moves, const char *key, size_t len)
+{
+	size_t		utf8_len;
+	const char *utf8 = AsUtf8(key, len, &utf8_len);
+
+	return KeyPosition(moves->hash, utf8, utf8_len);
 }
 
 bool

@@ -11,7 +11,7 @@
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
 
-/* The way from one map to another. */
+/* The way from a router's map, with its pins, to the next one, or back. */
 typedef struct KeyMoves
 {
 	char	   *router;
@@ -19,6 +19,9 @@ typedef struct KeyMoves
 	RouterMap  *before;
 	RouterMap  *after;
 	bool		has_pins;
+	bool		has_next_pins;
+	bool		backward;
+	int			leaving;		/* pins to this shard go; -1 = none */
 	/* the last key looked up: rows of a key often follow each other */
 	char	   *last_key;
 	size_t		last_len;
@@ -29,13 +32,18 @@ typedef struct KeyMoves
 } KeyMoves;
 
 /*
- * Build both maps in the current memory context.  A member that has no row yet
- * weighs 1.
+ * The way to the map over the given members, in the current memory context; a
+ * member that has no row yet weighs 1.  What a running migration changes of the
+ * pins is taken into account, and that pins to the leaving shard (-1 = none)
+ * will go.
  */
-extern KeyMoves *KeyMovesCreate(const Router *router, const int *before, int nbefore,
-								const int *after, int nafter);
+extern KeyMoves *KeyMovesCreate(const Router *router, const int *next, int nnext,
+								int leaving, bool backward);
 extern void KeyMovesLookup(KeyMoves *moves, const char *key, size_t len,
 						   uint64 *position, int *before, int *after);
+
+/* Position of a key in hash space. */
+extern uint64 KeyMovesPosition(const KeyMoves *moves, const char *key, size_t len);
 
 /* Reads the partition key of the rows of one leaf. */
 typedef struct KeyReader

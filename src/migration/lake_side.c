@@ -49,17 +49,19 @@ IsInLake(Relation parent)
 }
 
 /*
- * Set up reading a column of the lake as the parent's attribute.
+ * Set up reading a column of the lake as the parent's attribute; returns the id
+ * of its field.
  */
-static void
+static int
 PrepareCodec(ValueCodec *codec, Relation parent, AttrNumber attnum, const IcebergSchema *schema)
 {
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(parent), attnum - 1);
-	const IcebergField *field = IcebergFieldById(schema, attnum);
+	const IcebergField *field = LakeColumnField(schema, 0, attnum);
 
 	if (field == NULL || !field->primitive)
 		elog(ERROR, "column \"%s\" is not in the lake", NameStr(att->attname));
 	ValueCodecInitForRead(codec, att->atttypid, att->atttypmod, field->type);
+	return field->id;
 }
 
 /* ---- counting ---- */
@@ -78,7 +80,7 @@ CountGuarded(void *arg)
 	AttrNumber	key = KeyColumn(parent);
 	Oid			type = TupleDescAttr(RelationGetDescr(parent), key - 1)->atttypid;
 	bool		is_text = KeyTypeIsText(type);
-	int			field_id = key;
+	int			field_id;
 	LakeTable  *table = LakeOpenRelation(RelationGetRelid(parent));
 	LakeScan   *scan = LakeScanPlan(table, -1, NULL, 0);
 	EngineConn *conn = EngineAcquire();
@@ -86,7 +88,7 @@ CountGuarded(void *arg)
 	WireChunk  *chunk;
 	ValueCodec	codec;
 
-	PrepareCodec(&codec, parent, key, scan->schema);
+	field_id = PrepareCodec(&codec, parent, key, scan->schema);
 	result = EngineQuery(conn,
 						 psprintf("SELECT f%d, count(*) FROM %s AS rows GROUP BY 1",
 								  field_id, LakeScanSql(scan, &field_id, 1, false)),
@@ -141,6 +143,7 @@ typedef struct Filling
 	KeyMoves   *moves;
 	const BatchReport *report;
 	Relation	parent;
+	int			assume;			/* the lake has the last word on rows of this shard; -1 = none */
 	List	   *keys;			/* of char * */
 	int64		rows;
 	StringInfoData scratch;
@@ -152,9 +155,8 @@ typedef struct Filling
  * files are pruned.
  */
 static char *
-KeyConditions(Filling *filling, ValueCodec *codec, LakeCondition *condition)
+KeyConditions(Filling *filling, ValueCodec *codec, int field_id, LakeCondition *condition)
 {
-	AttrNumber	key = KeyColumn(filling->parent);
 	WireChunk  *chunk = ChunkCreate(&codec->type, 1);
 	StringInfoData list;
 	Oid			input,
@@ -163,7 +165,7 @@ KeyConditions(Filling *filling, ValueCodec *codec, LakeCondition *condition)
 
 	getTypeInputInfo(codec->typid, &input, &ioparam);
 	initStringInfo(&list);
-	condition->field_id = key;
+	condition->field_id = field_id;
 	condition->op = LAKE_IN;
 	condition->nvalues = 0;
 	condition->values = palloc(sizeof(IcebergBytes) * list_length(filling->keys));
@@ -212,6 +214,8 @@ FillRow(Filling *filling, const Datum *values, const bool *nulls, Oid key_type, 
 	hash = RowHash(RelationGetDescr(filling->parent), values, nulls,
 				   SourceSeed(parent, after), &filling->scratch);
 	MatchInsert(filling->match, parent, after, values, nulls, hash);
+	if (before == filling->assume)
+		MatchAssume(filling->match, hash);
 	filling->rows++;
 }
 
@@ -249,7 +253,9 @@ FillGuarded(void *arg)
 	Datum	   *values = palloc0(sizeof(Datum) * desc->natts);
 	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
 	const IcebergSchema *schema = IcebergCurrentSchema(table->metadata);
+	int		   *fields = palloc(sizeof(int) * desc->natts);
 	int			ncols = 0;
+	int			key_field;
 	LakeCondition condition;
 	char	   *list;
 	LakeScan   *scan;
@@ -263,17 +269,17 @@ FillGuarded(void *arg)
 	{
 		if (TupleDescAttr(desc, i)->attisdropped)
 			continue;
-		PrepareCodec(&codecs[ncols], parent, i + 1, schema);
+		fields[ncols] = PrepareCodec(&codecs[ncols], parent, i + 1, schema);
 		attnums[ncols++] = i + 1;
 	}
-	PrepareCodec(&key_codec, parent, KeyColumn(parent), schema);
-	list = KeyConditions(filling, &key_codec, &condition);
+	key_field = PrepareCodec(&key_codec, parent, KeyColumn(parent), schema);
+	list = KeyConditions(filling, &key_codec, key_field, &condition);
 	scan = LakeScanPlan(table, -1, &condition, 1);
 	conn = EngineAcquire();
 	result = EngineQuery(conn,
 						 psprintf("SELECT * FROM %s AS rows WHERE f%d IN (%s)",
-								  LakeScanSql(scan, attnums, ncols, false),
-								  KeyColumn(parent), list),
+								  LakeScanSql(scan, fields, ncols, false),
+								  key_field, list),
 						 scan->deletes, scan->ndeletes);
 	while ((chunk = EngineFetch(result)) != NULL)
 		FillChunk(filling, chunk, codecs, attnums, ncols, values, nulls);
@@ -287,11 +293,13 @@ FillFromLake(Match *match, KeyMoves *moves, const MigrationJob *job, const Batch
 			 Oid parent)
 {
 	Filling		filling = {.match = match, .moves = moves, .report = report};
+	bool		must = job->plan->evacuate && job->direction > 0;
 	char	   *error = NULL;
 
+	filling.assume = must ? job->plan->shard_index : -1;
 	filling.parent = table_open(parent, AccessShareLock);
 	if (IsInLake(filling.parent))
-		filling.keys = IntervalKeys(job, report, MAX_KEYS);
+		filling.keys = IntervalKeys(job, report, must ? PG_INT32_MAX : MAX_KEYS);
 	if (filling.keys != NIL)
 	{
 		initStringInfo(&filling.scratch);
@@ -306,6 +314,10 @@ FillFromLake(Match *match, KeyMoves *moves, const MigrationJob *job, const Batch
 	table_close(filling.parent, NoLock);
 	if (error == NULL)
 		return filling.rows;
+	if (must)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the lake cannot be read: %s", error)));
 	MatchForgetSinceMark(match);
 	JobLog(job->id, "replaying", "the lake cannot be read, rows come from the shards: %s", error);
 	return 0;

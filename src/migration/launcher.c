@@ -1,7 +1,7 @@
 /*
  * launcher.c
  *		The migration launcher: starts a worker for every migration that should
- *		have one.
+ *		have one, and for every schedule that is due.
  *
  * While the server runs, shared memory says which these are (progress.c).
  * After a start of the server, or a crash of one of its processes, shared
@@ -19,6 +19,7 @@
 #include "catalog/catalog.h"
 #include "catalog/pg_database.h"
 #include "migration/progress.h"
+#include "migration/schedule.h"
 #include "migration/worker.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -106,6 +107,8 @@ StartDue(void)
 
 		if (!DatabaseExists(database))
 			ProgressForget(database);
+		else if (migration < 0)
+			(void) WorkerStart("shard schedule", "ShardScheduleMain", &target, 0, NULL);
 		else
 			(void) WorkerStart("shard migration", "ShardMigrationMain", &target, 0, NULL);
 	}
@@ -141,7 +144,10 @@ ShardMigrationScanMain(Datum arg)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (CatalogExtensionExists())
+	{
 		(void) LaunchUnfinished();
+		ScheduleExpectAll();
+	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	proc_exit(0);

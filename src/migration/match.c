@@ -87,6 +87,7 @@ struct Match
 	KeyMoves   *moves;
 	balances_hash *balances;
 	int64		source_rows;
+	int64		assumed_rows;	/* of these: in no source */
 	uint64		source_sum;
 	int64		target_rows;
 	uint64		target_sum;		/* of what was read back */
@@ -261,6 +262,21 @@ MatchInsert(Match *match, Oid parent, int owner, const Datum *values, const bool
 	balance->target++;
 	match->target_rows++;
 	Touch(match, balance);
+}
+
+void
+MatchAssume(Match *match, uint64 hash)
+{
+	BalanceOf(match, hash)->source++;
+	match->source_rows++;
+	match->source_sum += hash;
+	match->assumed_rows++;
+}
+
+int64
+MatchAssumedRows(const Match *match)
+{
+	return match->assumed_rows;
 }
 
 int64

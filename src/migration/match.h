@@ -26,6 +26,12 @@ extern void MatchInsert(Match *match, Oid parent, int owner, const Datum *values
 						const bool *nulls, uint64 hash);
 
 /*
+ * Of a row that was inserted: there is no source to have it, take it as it is.
+ */
+extern void MatchAssume(Match *match, uint64 hash);
+extern int64 MatchAssumedRows(const Match *match);
+
+/*
  * Around a subtransaction that inserts: when it was rolled back, forget what
  * was inserted since the mark.  At the mark no relation is open.
  */

@@ -164,6 +164,16 @@ SqlText(uint64 row, int col)
 	return s == NULL ? NULL : MemoryContextStrdup(outer, s);
 }
 
+List *
+SqlAppendText(List *list, uint64 row, int col)
+{
+	MemoryContext old = MemoryContextSwitchTo(outer);
+
+	list = lappend(list, SqlText(row, col));
+	MemoryContextSwitchTo(old);
+	return list;
+}
+
 int *
 SqlInts(uint64 row, int col, int *n)
 {

@@ -50,6 +50,7 @@ extern bool SqlBool(uint64 row, int col);
 extern TimestampTz SqlTime(uint64 row, int col);
 extern char *SqlText(uint64 row, int col);	/* null = NULL */
 extern int *SqlInts(uint64 row, int col, int *n);
+extern List *SqlAppendText(List *list, uint64 row, int col);	/* in the caller's memory */
 extern List *SqlTexts(uint64 row, int col);
 
 #define SQL_RUN(command, ...) \

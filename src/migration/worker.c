@@ -5,12 +5,14 @@
  * Each step is one transaction, chosen anew from what the journal and the
  * router's row say: so it does not matter what ended the worker before.  Steps:
  *
- *	 initializing	the shard's row, schema and leaves, and the router's next
- *					members; one flip
- *	 replaying		batches, until the frontier has gone all the way
- *	 flushing		wait until the lake has everything from before the last flip
+ *	 initializing	a new shard's row, schema and leaves, and the router's next
+ *					members and pins; one flip
+ *	 replaying		batches, until the frontier has gone all the way; under
+ *					strategy range steps of ranges.c
+ *	 flushing		wait until the lake has everything from before the last flip;
+ *					a shard that leaves is dropped
  *
- * On the way back the frontier goes down again, then the new shard is dropped.
+ * On the way back the frontier goes down again, then a new shard is dropped.
  * An error rolls one step back; it is tried again after a pause, until it has
  * failed JOB_MAX_FAILURES times in a row.
  *
@@ -23,9 +25,15 @@
 #include "base/worker.h"
 #include "catalog/catalog.h"
 #include "migration/batch.h"
+#include "migration/evacuate.h"
+#include "migration/gate.h"
 #include "migration/guard.h"
 #include "migration/job.h"
+#include "migration/plan.h"
 #include "migration/progress.h"
+#include "migration/ranges.h"
+#include "migration/scope.h"
+#include "migration/shape.h"
 #include "migration/sql.h"
 #include "migration/worker.h"
 #include "miscadmin.h"
@@ -36,6 +44,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#define GATE_PAUSE 200			/* ms */
 #define FIRST_RETRY_PAUSE 200	/* ms; doubles */
 #define FLUSH_PATIENCE "60 s"
 
@@ -43,75 +52,64 @@ typedef enum StepResult
 {
 	STEP_NEXT,					/* commit; there is more to do */
 	STEP_BLOCKED,				/* roll back; locks were not to be had */
+	STEP_WAIT,					/* commit, and wait a little */
 	STEP_END					/* commit, and end the worker */
 } StepResult;
 
 static Run run;
 
+/*
+ * Has something happened that can be undone, or gone on with?
+ */
+static bool
+HasBegun(const MigrationJob *job)
+{
+	return strcmp(job->phase, "initializing") != 0;
+}
+
+static bool
+IsFlushing(const MigrationJob *job)
+{
+	return strcmp(job->phase, "flushing") == 0;
+}
+
 /* ---- initializing ---- */
 
-static bool
-LockForShard(const MigrationJob *job, const Router *router, int *attempts)
-{
-	List	   *shards = BatchShards(router->members, router->nmembers,
-									 job->plan->next_members, job->plan->nnext);
-
-	return BatchLock(&run, job->router, list_append_unique_int(shards, job->plan->shard_index),
-					 job->id, NULL, NULL, attempts);
-}
-
-static bool
-SameInts(const int *a, int na, const int *b, int nb)
-{
-	return na == nb && memcmp(a, b, sizeof(int) * na) == 0;
-}
-
 /*
- * Add the shard's row.  Its state keeps it from being taken for a full member.
+ * The locks for a change of the router's shards.
  */
-static void
-InsertShard(const MigrationJob *job, bool joining)
+static bool
+LockForShape(const MigrationJob *job)
 {
-	SQL_RUN("INSERT INTO _shard.shard (router, shard_index, shard_name, state, server, schema_name)"
-			" VALUES ($1, $2, $3, $4, $5, $1 OPERATOR(pg_catalog.||) '_shard_' OPERATOR(pg_catalog.||) $2)",
-			SQL_TEXT(job->router), SQL_INT4(job->plan->shard_index),
-			SQL_TEXT(job->plan->shard_name), SQL_TEXT(joining ? "joining" : "active"),
-			SQL_TEXT(job->plan->server));
+	int			attempts;
+
+	return BatchLock(&run, job->router, ScopeShards(job->plan), job->id, NULL, NULL, &attempts);
+}
+
+static void
+CheckMembers(const MigrationJob *job, const Router *router)
+{
+	const MigrationPlan *plan = job->plan;
+
+	if (router->migrating || router->nmembers != plan->nmembers ||
+		memcmp(router->members, plan->members, sizeof(int) * plan->nmembers) != 0 ||
+		PlanStaleKey(plan) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("router \"%s\" has changed since plan " INT64_FORMAT " was made",
+						job->router, plan->id)));
 }
 
 static StepResult
 Initialize(const MigrationJob *job)
 {
-	const Router *router = CatalogRouter(job->router, false);
-	bool		moves = !SameInts(job->plan->members, job->plan->nmembers,
-								  job->plan->next_members, job->plan->nnext);
-	int			attempts;
-
 	ProgressPhase("initializing");
-	if (router->migrating ||
-		!SameInts(router->members, router->nmembers, job->plan->members, job->plan->nmembers))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("router \"%s\" has changed since plan " INT64_FORMAT " was made",
-						job->router, job->plan->id)));
+	CheckMembers(job, CatalogRouter(job->router, false));
 	SHARD_POINT("migration-before-initialize");
-	if (!LockForShard(job, router, &attempts))
+	if (!LockForShape(job))
 		return STEP_BLOCKED;
-	SqlBegin();
-	InsertShard(job, moves);
-	CommandCounterIncrement();
-	CatalogForget();
-	TableCreateShard(job->router, job->plan->shard_index);
-	SHARD_POINT("migration-shard-created");
-	if (moves)
-		SQL_RUN("UPDATE _shard.router SET next_members = $2, frontier = 0"
-				" WHERE name OPERATOR(pg_catalog.=) $1",
-				SQL_TEXT(job->router), SQL_INTS(job->plan->next_members, job->plan->nnext));
-	SqlEnd();
-	TableInvalidateRouter(job->router);
-	JobLog(job->id, "initializing", "created shard %d, \"%s\"",
-		   job->plan->shard_index, job->plan->shard_name);
-	JobPhase(job->id, moves ? "replaying" : "flushing");
+	ShapeBegin(job);
+	JobPhase(job->id, ShapeMoves(job->plan) || job->plan->ranges != NULL ? "replaying" : "flushing");
 	SHARD_POINT("migration-before-initialize-commit");
 	return STEP_NEXT;
 }
@@ -130,10 +128,10 @@ LogBatch(const MigrationJob *job, const BatchReport *report)
 }
 
 static StepResult
-DoBatch(const MigrationJob *job, const Router *router)
+DoBatch(const MigrationJob *job)
 {
 	BatchReport report = {0};
-	BatchResult result = BatchRun(&run, job, router, &report);
+	BatchResult result = BatchRun(&run, job, CatalogRouter(job->router, false), &report);
 
 	if (result == BATCH_BLOCKED)
 	{
@@ -151,14 +149,9 @@ DoBatch(const MigrationJob *job, const Router *router)
  * so that the next batch is not in vain.
  */
 static StepResult
-AwaitLocks(const MigrationJob *job, const Router *router)
+AwaitLocks(const MigrationJob *job)
 {
-	int			attempts;
-
-	if (BatchLock(&run, job->router,
-				  BatchShards(router->members, router->nmembers,
-							  router->next_members, router->nnext_members),
-				  job->id, NULL, NULL, &attempts))
+	if (LockForShape(job))
 		run.blocked = false;
 	return STEP_BLOCKED;
 }
@@ -204,6 +197,13 @@ Finish(const MigrationJob *job)
 	ProgressPhase("flushing");
 	SHARD_POINT("migration-before-flush");
 	FlushLake(job);
+	if (job->plan->kind == PLAN_REMOVE_SHARD)
+	{
+		SHARD_POINT("migration-before-drop");
+		if (!LockForShape(job))
+			return STEP_BLOCKED;
+		(void) ShapeEnd(job);
+	}
 	JobLog(job->id, "complete", "complete");
 	JobEnd(job->id, "complete", false, false, NULL);
 	SHARD_POINT("migration-before-complete");
@@ -212,37 +212,21 @@ Finish(const MigrationJob *job)
 
 /* ---- the way back ---- */
 
-static bool
-ShardExists(const Router *router, int shard_index)
-{
-	for (int i = 0; i < router->nshards; i++)
-		if (router->shards[i].index == shard_index)
-			return true;
-	return false;
-}
-
 /*
  * Everything is back: drop the shard that was to join, and end.
  */
 static StepResult
-DropShard(const MigrationJob *job, const Router *router)
+Undo(const MigrationJob *job)
 {
-	int			attempts;
-
 	SHARD_POINT("migration-before-drop");
-	if (ShardExists(router, job->plan->shard_index) && strcmp(job->plan->type, "add_shard") == 0 &&
-		strcmp(job->phase, "initializing") != 0)
+	if (PLAN_JOINS(job->plan) && HasBegun(job))
 	{
-		if (!LockForShard(job, router, &attempts))
+		if (!LockForShape(job))
 			return STEP_BLOCKED;
-		TableDropShard(job->router, job->plan->shard_index);
-		SqlBegin();
-		SQL_RUN("DELETE FROM _shard.shard WHERE router OPERATOR(pg_catalog.=) $1"
-				" AND shard_index OPERATOR(pg_catalog.=) $2",
-				SQL_TEXT(job->router), SQL_INT4(job->plan->shard_index));
-		SqlEnd();
-		TableInvalidateRouter(job->router);
+		ShapeUndo(job);
 	}
+	if (job->plan->ranges != NULL && job->plan->kind == PLAN_REMOVE_SHARD)
+		ShapeKeepLeaving(job);
 	JobLog(job->id, job->phase, "rolled back");
 	JobEnd(job->id, job->error != NULL ? "failed" : "cancelled", false, true, job->error);
 	SHARD_POINT("migration-before-rolled-back");
@@ -252,59 +236,92 @@ DropShard(const MigrationJob *job, const Router *router)
 /* ---- choosing ---- */
 
 static StepResult
-OnRequest(const MigrationJob *job)
+Cancel(const MigrationJob *job)
 {
-	if (strcmp(job->requested, "pause") == 0)
+	if (IsFlushing(job))
 	{
-		JobLog(job->id, job->phase, "paused");
-		JobEnd(job->id, "paused", true, false, job->error);
+		JobLog(job->id, job->phase, "cancelled: shard %d stays, without keys", job->plan->shard_index);
+		ShapeKeepLeaving(job);
+		JobEnd(job->id, "cancelled", false, false, job->error);
 		return STEP_END;
 	}
-	if (job->rollback_on_failure && strcmp(job->phase, "initializing") != 0)
+	if (job->rollback_on_failure && !job->plan->evacuate && HasBegun(job))
 	{
 		JobLog(job->id, job->phase, "cancelled: what was moved goes back");
 		JobTurnBack(job->id, NULL);
 		return STEP_NEXT;
 	}
-	JobLog(job->id, job->phase, "cancelled");
-	JobEnd(job->id, "cancelled", strcmp(job->phase, "initializing") != 0, false, NULL);
+	JobLog(job->id, job->phase, HasBegun(job) ?
+		   "cancelled: what was moved stays, shard.resume_migration() goes on" : "cancelled");
+	JobEnd(job->id, "cancelled", HasBegun(job), false, NULL);
 	return STEP_END;
 }
 
 /*
- * Give up: turn back, or stay as it is.
+ * What a user has asked for, if it is possible now: behind the last batch only
+ * a shard that leaves can still be kept.
+ */
+static bool
+IsRequestInTime(const MigrationJob *job)
+{
+	return job->requested != NULL && job->direction > 0 &&
+		(!IsFlushing(job) || (job->plan->kind == PLAN_REMOVE_SHARD &&
+							  strcmp(job->requested, "cancel") == 0));
+}
+
+static StepResult
+OnRequest(const MigrationJob *job)
+{
+	if (strcmp(job->requested, "cancel") == 0)
+		return Cancel(job);
+	JobLog(job->id, job->phase, "paused");
+	JobEnd(job->id, "paused", true, false, job->error);
+	return STEP_END;
+}
+
+/*
+ * Give up: turn back, or stay as it is.  Behind the last batch nothing can go
+ * back: it stays unfinished.
  */
 static StepResult
 GiveUp(const MigrationJob *job, const char *error)
 {
+	bool		turn_back = job->direction > 0 && job->rollback_on_failure &&
+		!job->plan->evacuate && !IsFlushing(job);
+
 	JobLog(job->id, job->phase, "failed: %s", error);
-	if (job->direction > 0 && job->rollback_on_failure)
+	if (turn_back)
 	{
 		JobTurnBack(job->id, error);
 		return STEP_NEXT;
 	}
-	JobEnd(job->id, "failed", strcmp(job->phase, "initializing") != 0 || job->direction < 0,
-		   false, error);
+	JobEnd(job->id, "failed", HasBegun(job) || job->direction < 0, false, error);
 	return STEP_END;
 }
 
 static StepResult
 TimedOut(const MigrationJob *job)
 {
-	return GiveUp(job, psprintf("migration timeout in phase %s, " INT64_FORMAT " of " INT64_FORMAT " keys done",
-								job->phase, job->keys_done, job->keys_total));
+	return GiveUp(job,
+				  psprintf("Migration timeout in phase %s: " INT64_FORMAT " of " INT64_FORMAT " keys, "
+						   INT64_FORMAT " of " INT64_FORMAT " rows moved; %s",
+						   job->phase, job->keys_done, job->keys_total, job->rows_done, job->rows_total,
+						   !HasBegun(job) ? "nothing was changed" :
+						   job->rollback_on_failure && !job->plan->evacuate ? "what was moved goes back" :
+						   "what was moved stays, shard.resume_migration() goes on"));
 }
 
 static StepResult
 Step(int64 id)
 {
 	MigrationJob *job = JobRead(id);
-	const Router *router;
+	bool		migrating;
+	char	   *behind;
 
 	if (job == NULL || !job->unfinished ||
 		(strcmp(job->state, "pending") != 0 && strcmp(job->state, "running") != 0))
 		return STEP_END;
-	if (job->requested && job->direction > 0 && strcmp(job->phase, "flushing") != 0)
+	if (IsRequestInTime(job))
 		return OnRequest(job);
 	if (strcmp(job->state, "pending") == 0)
 	{
@@ -318,16 +335,31 @@ Step(int64 id)
 		return STEP_NEXT;
 	}
 	if (job->direction > 0 && job->deadline != 0 && job->deadline < GetCurrentTimestamp() &&
-		strcmp(job->phase, "flushing") != 0)
+		!IsFlushing(job))
 		return TimedOut(job);
 
-	router = CatalogRouter(job->router, false);
-	if (strcmp(job->phase, "flushing") == 0 && job->direction > 0)
+	run.deadline = job->direction > 0 && !IsFlushing(job) ? job->deadline : 0;
+	migrating = CatalogRouter(job->router, false)->migrating;
+	if (IsFlushing(job) && job->direction > 0)
 		return Finish(job);
-	if (router->migrating)
-		return run.blocked ? AwaitLocks(job, router) : DoBatch(job, router);
+	if (migrating && EvacuateMustWait(job))
+	{
+		ProgressPhase("replaying");
+		ProgressWaiting("the lake", 0);
+		EvacuateAwaitLake(job);
+		return STEP_NEXT;
+	}
+	if (migrating && (behind = GateClosed()) != NULL)
+	{
+		ProgressWaiting(psprintf("the lag of %s", behind), 0);
+		return STEP_WAIT;
+	}
+	if (migrating)
+		return run.blocked ? AwaitLocks(job) : DoBatch(job);
 	if (job->direction < 0)
-		return DropShard(job, router);
+		return Undo(job);
+	if (job->plan->ranges != NULL && HasBegun(job))
+		return RangesBatch(&run, job) ? STEP_NEXT : STEP_BLOCKED;
 	return Initialize(job);
 }
 
@@ -449,6 +481,8 @@ ShardMigrationMain(Datum arg)
 		MemoryContextSwitchTo(TopMemoryContext);
 		CHECK_FOR_INTERRUPTS();
 		result = GuardedStep(target.id, TopMemoryContext);
+		if (result == STEP_WAIT)
+			WorkerWait(GATE_PAUSE);
 	} while (result != STEP_END);
 	ProgressOver();
 	proc_exit(0);

@@ -13,10 +13,13 @@
 #include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/transam.h"
+#include "base/hot_keys.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "pipeline/changes.h"
+#include "pipeline/letters.h"
+#include "pipeline/schema.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -31,6 +34,7 @@ static MemoryContext row_context = NULL;
 static ChangeBatch *batch = NULL;
 static int64 unsent_bytes = 0;
 static HTAB *filters = NULL;
+static List *left_out = NIL;	/* of Oid: tables whose changes are not kept */
 
 EngineConn *
 ChangesConnection(void)
@@ -87,6 +91,7 @@ ChangesReset(void)
 				EngineRun(conn, psprintf("DROP TABLE %s", segment->name));
 		}
 	}
+	LettersReset();
 	batch = NULL;
 	unsent_bytes = 0;
 	MemoryContextReset(batch_context);
@@ -192,7 +197,7 @@ MetaTypes(LakeType *types)
 {
 	static const LakeKind kinds[CHANGE_META_COLUMNS] = {
 		LAKE_LONG, LAKE_LONG, LAKE_LONG, LAKE_TIMESTAMPTZ, LAKE_INT, LAKE_INT,
-		LAKE_STRING, LAKE_STRING, LAKE_BOOLEAN
+		LAKE_STRING, LAKE_STRING, LAKE_BOOLEAN, LAKE_STRING
 	};
 
 	for (int i = 0; i < CHANGE_META_COLUMNS; i++)
@@ -218,20 +223,19 @@ char *
 ChangesColumnSql(const TableLayout *layout)
 {
 	StringInfoData sql;
-	char		type[32];
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "(n BIGINT, lsn BIGINT, seq BIGINT, ts TIMESTAMPTZ, verb INTEGER, "
-						   "shard INTEGER, key VARCHAR, un VARCHAR, old BOOLEAN");
+						   "shard INTEGER, key VARCHAR, un VARCHAR, old BOOLEAN, okey VARCHAR");
 	for (int i = 0; i < layout->ncols; i++)
 		appendStringInfo(&sql, ", f%d %s", layout->cols[i].attnum,
-						 LakeTypeEngineName(layout->cols[i].codec.type, type, sizeof(type)));
+						 LayoutEngineType(&layout->cols[i]));
 	for (int i = 0; i < layout->nkeys; i++)
 	{
 		LayoutColumn *col = &layout->cols[layout->keys[i]];
 
 		appendStringInfo(&sql, ", o%d %s", col->attnum,
-						 LakeTypeEngineName(col->codec.type, type, sizeof(type)));
+						 LayoutEngineType(col));
 	}
 	appendStringInfoChar(&sql, ')');
 	return sql.data;
@@ -286,6 +290,35 @@ TakeChunk(ChangeSegment *segment)
 }
 
 /*
+ * The transactions of a table that is left out are noted all the same: should it
+ * be taken in again with this batch, the comparison must see them.
+ */
+static bool
+IsLeftOut(Oid parent, const ChangeTxn *txn)
+{
+	MemoryContext old;
+
+	if (!list_member_oid(left_out, parent))
+		return false;
+	old = MemoryContextSwitchTo(batch_context);
+	NoteTransaction(FindTable(parent), txn->xid);
+	MemoryContextSwitchTo(old);
+	if (batch->rows == 0)
+		(void) ChangesCount(64);
+	return true;
+}
+
+void
+ChangesLeaveOut(const List *parents)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	list_free(left_out);
+	left_out = list_copy(parents);
+	MemoryContextSwitchTo(old);
+}
+
+/*
  * Where a change of this leaf goes; NULL if it is to be skipped.
  */
 static ChangeSegment *
@@ -296,8 +329,9 @@ Target(Leaf *leaf, ChangeTxn *txn)
 
 	(void) ChangesBatch();
 	txn->seq++;
-	if (Filtered(leaf->layout->parent, txn))
+	if (Filtered(leaf->layout->parent, txn) || IsLeftOut(leaf->layout->parent, txn))
 		return NULL;
+	LettersAtHand(leaf->layout->parent);
 	segment = leaf->changes;
 	if (segment != NULL && segment->filling != NULL)
 	{
@@ -323,6 +357,7 @@ PushSegment(ChangeSegment *segment)
 
 	if (segment->full == NIL)
 		return;
+	LettersAtHand(segment->table->parent);
 	if (!segment->created)
 	{
 		EngineRun(batch->conn, psprintf("CREATE TEMP TABLE %s %s", segment->name,
@@ -351,6 +386,7 @@ PushFull(void)
 	foreach(lc, batch->tables)
 		foreach(lc2, ((TableChanges *) lfirst(lc))->segments)
 			PushSegment(lfirst(lc2));
+	LettersAtHand(InvalidOid);
 	unsent_bytes = 0;
 	MemoryContextSwitchTo(old);
 }
@@ -381,15 +417,24 @@ ChangesPush(ChangeBatch *b)
 	PushFull();
 }
 
-static void
-EndRow(ChangeSegment *segment, Size bytes)
+int64
+ChangesCount(Size bytes)
 {
+	(void) ChangesBatch();
 	if (batch->rows++ == 0)
 		batch->first_at = GetCurrentTimestamp();
 	batch->bytes += bytes;
+	return batch->next_n++;
+}
+
+static void
+EndRow(ChangeSegment *segment, Size bytes)
+{
+	(void) ChangesCount(bytes);
 	unsent_bytes += bytes;
 	segment->rows++;
 	segment->filling->nrows++;
+	LettersAtHand(InvalidOid);
 	if (ChunkIsFull(segment->filling))
 	{
 		MemoryContext old = MemoryContextSwitchTo(batch_context);
@@ -482,7 +527,7 @@ PutInt(WireChunk *chunk, int col, int32 value)
 }
 
 /*
- * Text of one part of the partition key; NULL if there is none.
+ * Text of a partition key that is a column; NULL if there is none.
  */
 static char *
 KeyPart(const LayoutColumn *col, Datum value, bool isnull, size_t *len)
@@ -503,40 +548,44 @@ KeyPart(const LayoutColumn *col, Datum value, bool isnull, size_t *len)
 	return text;
 }
 
+/*
+ * Text of a partition key that is an expression; NULL if a column that it reads
+ * is not in the WAL.
+ */
+static const char *
+ExpressionText(const TableLayout *layout, const AttrNumber *attnums, const Datum *values,
+			   const bool *nulls, size_t *len)
+{
+	LayoutKeyBegin(layout->expression);
+	for (int i = 0; i < layout->npartition; i++)
+	{
+		const LayoutColumn *col = &layout->cols[layout->partition[i]];
+		int			at = attnums[layout->partition[i]] - 1;
+
+		if (IsUnchanged(col, values[at], nulls[at]))
+			return NULL;
+		if (!nulls[at])
+			LayoutKeySet(layout->expression, col->attnum, values[at]);
+	}
+	return LayoutKeyText(layout->expression, len);
+}
+
 void
 ChangesPutKeyText(WireChunk *chunk, int col, const TableLayout *layout,
 				  const AttrNumber *attnums, const Datum *values, const bool *nulls)
 {
-	StringInfoData text;
+	int			at = attnums[layout->partition[0]] - 1;
 	size_t		len;
-	char	   *part;
+	const char *text;
 
-	if (layout->npartition == 1)
-	{
-		int			at = attnums[layout->partition[0]] - 1;
-
-		part = KeyPart(&layout->cols[layout->partition[0]], values[at], nulls[at], &len);
-		if (part != NULL)
-			ChunkPutBytes(chunk, col, part, len);
-		else
-			ChunkPutNull(chunk, col);
-		return;
-	}
-	initStringInfo(&text);
-	for (int i = 0; i < layout->npartition; i++)
-	{
-		int			at = attnums[layout->partition[i]] - 1;
-
-		if (i > 0)
-			appendStringInfoChar(&text, ':');
-		part = KeyPart(&layout->cols[layout->partition[i]], values[at], nulls[at], &len);
-		if (part != NULL)
-			appendBinaryStringInfo(&text, part, len);
-	}
-	if (layout->npartition == 0)
-		ChunkPutNull(chunk, col);
+	if (layout->expression != NULL)
+		text = ExpressionText(layout, attnums, values, nulls, &len);
 	else
-		ChunkPutBytes(chunk, col, text.data, text.len);
+		text = KeyPart(&layout->cols[layout->partition[0]], values[at], nulls[at], &len);
+	if (text != NULL)
+		ChunkPutBytes(chunk, col, text, len);
+	else
+		ChunkPutNull(chunk, col);
 }
 
 /*
@@ -568,8 +617,37 @@ PutUnchanged(ChangeSegment *segment, int col, const Leaf *leaf, const Row *row)
 		ChunkPutBytes(segment->filling, col, list.data, list.len);
 }
 
+/*
+ * Put the key of a row as it was before the change, of which the WAL may have a
+ * part only.
+ */
 static void
-PutMeta(ChangeSegment *segment, const Leaf *leaf, const ChangeTxn *txn, int verb, int shard,
+PutOldKey(WireChunk *chunk, int col, const Leaf *leaf)
+{
+	if (leaf->layout->key_logged)
+		ChangesPutKeyText(chunk, col, leaf->layout, leaf->attnums, old_row.values, old_row.nulls);
+	else
+		ChunkPutNull(chunk, col);
+}
+
+/*
+ * Count a write to the key that has just been put into the chunk.
+ */
+static void
+CountWrite(Leaf *leaf, const WireChunk *chunk, int shard)
+{
+	RouterCounters *router = CountersFind(&leaf->counters);
+	const char *key;
+	size_t		len;
+
+	if (router == NULL || !router->track_access || ChunkIsNull(chunk, 6, chunk->nrows))
+		return;
+	key = ChunkGetBytes(chunk, 6, chunk->nrows, &len);
+	HotKeysAdd(leaf->counters.id, shard, key, len, 1);
+}
+
+static void
+PutMeta(ChangeSegment *segment, Leaf *leaf, const ChangeTxn *txn, int verb, int shard,
 		const Row *row, bool key_changed)
 {
 	WireChunk  *chunk = segment->filling;
@@ -579,7 +657,7 @@ PutMeta(ChangeSegment *segment, const Leaf *leaf, const ChangeTxn *txn, int verb
 	int64		ts = txn->commit_time +
 		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 
-	PutLong(chunk, 0, batch->next_n++);
+	PutLong(chunk, 0, batch->next_n);
 	PutLong(chunk, 1, (int64) txn->commit_lsn);
 	PutLong(chunk, 2, txn->seq);
 	PutLong(chunk, 3, ts);
@@ -588,33 +666,57 @@ PutMeta(ChangeSegment *segment, const Leaf *leaf, const ChangeTxn *txn, int verb
 		PutInt(chunk, 5, shard);
 	else
 		ChunkPutNull(chunk, 5);
-	if (row != NULL)
+	if (verb == CHANGE_DELETED && row != NULL)
+		PutOldKey(chunk, 6, leaf);
+	else if (row != NULL)
 		ChangesPutKeyText(chunk, 6, leaf->layout, leaf->attnums, row->values, row->nulls);
 	else
 		ChunkPutNull(chunk, 6);
+	CountWrite(leaf, chunk, shard);
 	PutUnchanged(segment, 7, leaf, verb == CHANGE_DELETED ? NULL : row);
 	ChunkPutFixed(chunk, 8, &old);
+	if (key_changed)
+		PutOldKey(chunk, 9, leaf);
+	else
+		ChunkPutNull(chunk, 9);
 }
 
-/*
- * A value that the lake cannot hold must not stop the pipeline of all tables:
- * note it, so that the flush leaves this one table out.
- */
+/* The null of a value that the lake cannot hold is told of by a letter. */
 static void
 PutColumn(ChangeSegment *segment, int at_chunk, LayoutColumn *col, AttrNumber attnum, const Row *row)
 {
 	WireChunk  *chunk = segment->filling;
-	bool		isnull = row == NULL || row->nulls[attnum - 1];
 
-	if (isnull || IsUnchanged(col, row->values[attnum - 1], false))
+	if (row == NULL || row->nulls[attnum - 1] ||
+		IsUnchanged(col, row->values[attnum - 1], false) ||
+		!ValueFits(&col->codec, row->values[attnum - 1]))
 		ChunkPutNull(chunk, at_chunk);
-	else if (!ValueFits(&col->codec, row->values[attnum - 1]))
-	{
-		segment->table->unfit = col->name;
-		ChunkPutNull(chunk, at_chunk);
-	}
 	else
 		ValuePut(&col->codec, chunk, at_chunk, row->values[attnum - 1], false);
+}
+
+/*
+ * Write letters about a row's values that the lake cannot hold.  Returns false
+ * if one of them is in the key, without which the row cannot be told from
+ * others.
+ */
+static bool
+CheckRow(const Leaf *leaf, const ChangeTxn *txn, const Row *row)
+{
+	bool		usable = true;
+
+	for (int i = 0; i < leaf->layout->ncols; i++)
+	{
+		LayoutColumn *col = &leaf->layout->cols[i];
+		int			at = leaf->attnums[i] - 1;
+
+		if (ValueAlwaysFits(&col->codec) || row->nulls[at] ||
+			IsUnchanged(col, row->values[at], false) || ValueFits(&col->codec, row->values[at]))
+			continue;
+		LettersNote(leaf->layout, leaf->attnums, i, row->values, row->nulls, txn->commit_lsn, txn->seq);
+		usable &= !col->is_key;
+	}
+	return usable;
 }
 
 /*
@@ -629,6 +731,17 @@ PutChange(ChangeSegment *segment, Leaf *leaf, const ChangeTxn *txn, int verb,
 	MemoryContext old = MemoryContextSwitchTo(row_context);
 	int			at = CHANGE_META_COLUMNS;
 
+	if (row != NULL && !layout->whole_row &&
+		(!CheckRow(leaf, txn, row) || (key_changed && !CheckRow(leaf, txn, &old_row))))
+	{
+		segment->table->lost = true;
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(row_context);
+		(void) ChangesCount(64);
+		return;
+	}
+	if (row != NULL && layout->whole_row)
+		(void) CheckRow(leaf, txn, row);
 	PutMeta(segment, leaf, txn, verb, leaf->shard, row, key_changed);
 	for (int i = 0; i < layout->ncols; i++)
 		PutColumn(segment, at++, &layout->cols[i], leaf->attnums[i], row);
@@ -715,4 +828,21 @@ ChangesTruncate(Leaf *leaf, ChangeTxn *txn, bool whole)
 		segment->table->lost = true;
 	PutChange(segment, leaf, txn, CHANGE_TRUNCATED, NULL, false, 0);
 	leaf->shard = shard;
+}
+
+void
+ChangesNoteLayout(Leaf *leaf, const ChangeTxn *txn, bool rewritten)
+{
+	ChangeSegment *segment;
+	MemoryContext old;
+
+	(void) ChangesBatch();
+	if (Filtered(leaf->layout->parent, txn) || IsLeftOut(leaf->layout->parent, txn))
+		return;
+	old = MemoryContextSwitchTo(batch_context);
+	segment = FindSegment(leaf->layout);
+	NoteTransaction(segment->table, txn->xid);
+	segment->table->lost |= rewritten;
+	MemoryContextSwitchTo(old);
+	(void) ChangesCount(64);
 }

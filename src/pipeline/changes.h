@@ -29,7 +29,7 @@
  * n BIGINT order in the batch, lsn BIGINT of the commit record, seq BIGINT in
  * the transaction, ts TIMESTAMPTZ, verb INTEGER, shard INTEGER, key VARCHAR,
  * un VARCHAR (",attnum," per unchanged TOAST value that the WAL lacks; NULL if
- * none), old BOOLEAN.
+ * none), old BOOLEAN, okey VARCHAR (the partition key before it, where "old").
  */
 typedef struct ChangeSegment
 {
@@ -45,7 +45,7 @@ typedef struct ChangeSegment
 	List	   *spare;			/* of WireChunk *, to be filled again */
 } ChangeSegment;
 
-#define CHANGE_META_COLUMNS 9
+#define CHANGE_META_COLUMNS 10
 
 typedef struct TableChanges
 {
@@ -58,7 +58,6 @@ typedef struct TableChanges
 	int64		truncates;
 	int64		truncated_at;	/* n of the last TRUNCATE of the whole table, or 0 */
 	bool		lost;			/* a change that cannot be followed: compare with the heap */
-	const char *unfit;			/* column with a value that the lake cannot hold, or NULL */
 	int			nxids;
 	int			maxxids;
 	TransactionId *xids;		/* of the transactions, top level */
@@ -103,6 +102,9 @@ extern void ChangesReset(void);
 /* The worker's connection to the engine, made when it is first needed. */
 extern EngineConn *ChangesConnection(void);
 
+/* Count one change of so many bytes; returns its number in the batch. */
+extern int64 ChangesCount(Size bytes);
+
 /* The old tuple is NULL where the WAL has none. */
 extern void ChangesInsert(Leaf *leaf, Relation rel, ChangeTxn *txn, HeapTuple tuple);
 extern void ChangesUpdate(Leaf *leaf, Relation rel, ChangeTxn *txn,
@@ -112,6 +114,15 @@ extern void ChangesDelete(Leaf *leaf, Relation rel, ChangeTxn *txn, HeapTuple ol
 /* whole: the parent itself; else one leaf. */
 extern void ChangesTruncate(Leaf *leaf, ChangeTxn *txn, bool whole);
 
+/* Tables that the pipeline leaves out, a list of OIDs: their changes are not kept. */
+extern void ChangesLeaveOut(const List *parents);
+
+/*
+ * A table was altered: the batch has its layout from here on, even without
+ * changes.  rewritten: its rows may have other values, which no change tells.
+ */
+extern void ChangesNoteLayout(Leaf *leaf, const ChangeTxn *txn, bool rewritten);
+
 /* Send what is still here to the engine. */
 extern void ChangesPush(ChangeBatch *batch);
 
@@ -119,8 +130,8 @@ extern void ChangesSetFilter(const ChangeFilter *filter);
 extern void ChangesDropFilters(XLogRecPtr upto);
 
 /*
- * Put the partition key of a row as text: composite parts joined by ':'.  The
- * row's values are per attribute of the leaf.
+ * Put the partition key of a row as text.  The row's values are per attribute
+ * of the leaf.
  */
 extern void ChangesPutKeyText(WireChunk *chunk, int col, const TableLayout *layout,
 							  const AttrNumber *attnums, const Datum *values, const bool *nulls);

@@ -66,6 +66,24 @@ SlotLook(XLogRecPtr *confirmed)
 	return state;
 }
 
+bool
+SlotIsKept(void)
+{
+	char		name[NAMEDATALEN];
+	ReplicationSlot *slot;
+	XLogRecPtr	confirmed;
+	bool		kept;
+
+	if (SlotLook(&confirmed) != SLOT_USABLE)
+		return false;
+	SlotName(MyDatabaseId, name);
+	LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
+	slot = SearchNamedReplicationSlot(name, false);
+	kept = slot != NULL && slot->data.persistency == RS_PERSISTENT;
+	LWLockRelease(ReplicationSlotControlLock);
+	return kept;
+}
+
 void
 SlotAcquire(void)
 {

@@ -22,6 +22,12 @@ extern void SlotName(Oid database, char *name);
 /* Look at the slot of this database. */
 extern SlotState SlotLook(XLogRecPtr *confirmed);
 
+/*
+ * Is this database's slot there to stay?  Then all that is written from now on
+ * will be seen, whether the worker runs or not.  For any process.
+ */
+extern bool SlotIsKept(void);
+
 extern void SlotAcquire(void);
 extern void SlotDrop(void);		/* this database's, if it is there */
 

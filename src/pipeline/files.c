@@ -8,12 +8,13 @@
 #include "postgres.h"
 
 #include "base/points.h"
+#include "lake/io/io.h"
 #include "lib/stringinfo.h"
 #include "pipeline/files.h"
 #include "utils/builtins.h"
 
 /* Rows of a data file; more make another one. */
-#define FILE_ROWS (2 * 1024 * 1024)
+#define FILE_ROWS (1024 * 1024)
 
 static char *Format(const char *fmt, va_list args) pg_attribute_printf(1, 0);
 
@@ -144,7 +145,7 @@ RunCopy(EngineConn *conn, const char *query, const char *path, const char *optio
 		CopyStats *stats)
 {
 	char	   *sql = psprintf("COPY (%s) TO %s %s", query,
-							   EngineQuoteLiteral(EnginePath(path)), options);
+							   EngineQuoteLiteral(EnginePath(LakeWritePath(path))), options);
 	EngineResult *result;
 	WireChunk  *chunk;
 	ErrorContextCallback callback;
@@ -172,7 +173,7 @@ RunCopy(EngineConn *conn, const char *query, const char *path, const char *optio
 
 static IcebergFile *
 WriteOne(EngineConn *conn, const LakeTable *table, const IcebergSchema *schema,
-		 const char *query)
+		 const char *query, bool sorted)
 {
 	char	   *path = LakeNewDataFile(table, ".parquet");
 	CopyStats	stats;
@@ -184,53 +185,235 @@ WriteOne(EngineConn *conn, const LakeTable *table, const IcebergSchema *schema,
 	SHARD_POINT("pipeline-after-file");
 	LakeSyncFile(path);
 	file = LakeFileFromCopyStats(schema, path, stats.count, stats.size, stats.columns);
+	file->spec_id = table->metadata->default_spec_id;
+	if (sorted && table->metadata->default_sort_order_id > 0)
+		file->sort_order_id = table->metadata->default_sort_order_id;
 	return file;
+}
+
+/* ---- rows that stand in a temporary table, in the order of their rowid ---- */
+
+/* A stretch of rows that belong to one partition. */
+typedef struct Stretch
+{
+	int64		from;
+	int64		to;
+	int			npartition;
+	IcebergPartitionValue *partition;
+} Stretch;
+
+static Stretch *
+WholeStretch(int64 nrows)
+{
+	Stretch    *stretch = palloc0(sizeof(Stretch));
+
+	stretch->to = nrows;
+	return stretch;
+}
+
+/* The stretches of a table whose rows are sorted by their partition columns. */
+static List *
+FindStretches(EngineConn *conn, const LakeTable *table, const char *relation, int64 nrows)
+{
+	const IcebergSpec *spec = LakeDefaultSpec(table->metadata);
+	List	   *stretches = NIL;
+	EngineResult *result;
+	WireChunk  *chunk;
+	char	   *columns;
+
+	if (spec->nfields == 0)
+		return list_make1(WholeStretch(nrows));
+	columns = LakePartitionNames(spec);
+	result = EngineExecute(conn, psprintf("SELECT min(rowid), max(rowid) + 1, %s FROM %s GROUP BY %s"
+										  " ORDER BY 1", columns, relation, columns), NULL, 0);
+	while ((chunk = EngineFetch(result)) != NULL)
+	{
+		for (int row = 0; row < chunk->nrows; row++)
+		{
+			Stretch    *stretch = palloc0(sizeof(Stretch));
+
+			stretch->from = IntAt(chunk, 0, row);
+			stretch->to = IntAt(chunk, 1, row);
+			stretch->partition = LakePartitionOfRow(table->metadata, spec, chunk, 2, row);
+			stretch->npartition = spec->nfields;
+			stretches = lappend(stretches, stretch);
+		}
+	}
+	EngineFinish(result);
+	return stretches;
+}
+
+List *
+FilesWriteRows(EngineConn *conn, const LakeTable *table, const IcebergSchema *schema,
+			   const char *relation, int64 nrows, int64 rows_per_file, bool sorted)
+{
+	List	   *files = NIL;
+	ListCell   *lc;
+
+	foreach(lc, FindStretches(conn, table, relation, nrows))
+	{
+		Stretch    *stretch = (Stretch *) lfirst(lc);
+		int64		n = stretch->to - stretch->from;
+		int64		pieces = Max((n + rows_per_file / 2) / rows_per_file, 1);
+
+		for (int64 i = 0; i < pieces; i++)
+		{
+			PlacedFile *placed = palloc0(sizeof(PlacedFile));
+
+			placed->from = stretch->from + n * i / pieces;
+			placed->to = stretch->from + n * (i + 1) / pieces;
+			placed->file = WriteOne(conn, table, schema,
+									psprintf("SELECT * FROM %s WHERE rowid >= " INT64_FORMAT
+											 " AND rowid < " INT64_FORMAT " ORDER BY rowid",
+											 relation, placed->from, placed->to),
+									sorted);
+			placed->file->npartition = stretch->npartition;
+			placed->file->partition = stretch->partition;
+			files = lappend(files, placed);
+		}
+	}
+	return files;
+}
+
+static List *
+FilesOf(List *placed)
+{
+	List	   *files = NIL;
+	ListCell   *lc;
+
+	foreach(lc, placed)
+		files = lappend(files, ((PlacedFile *) lfirst(lc))->file);
+	return files;
+}
+
+/* The query in the order of the table. */
+static char *
+InOrder(const LakeTable *table, const IcebergSchema *schema, const char *query)
+{
+	char	   *order = LakeSortColumns(table->metadata, schema);
+
+	return order == NULL ? pstrdup(query) : psprintf("SELECT * FROM (%s) ORDER BY %s", query, order);
 }
 
 List *
 FilesWriteData(EngineConn *conn, const LakeTable *table, const IcebergSchema *schema,
 			   const char *query, int64 nrows, bool sorted)
 {
-	List	   *files = NIL;
+	const IcebergSpec *spec = LakeDefaultSpec(table->metadata);
+	const char *relation = "pipeline_rows";
+	List	   *files;
 
 	if (nrows == 0)
 		return NIL;
-	if (nrows <= FILE_ROWS + FILE_ROWS / 4)
-		files = list_make1(WriteOne(conn, table, schema, query));
-	else
+	if (sorted)
+		query = InOrder(table, schema, query);
+	if (nrows <= FILE_ROWS + FILE_ROWS / 4 && spec->nfields == 0)
+		return list_make1(WriteOne(conn, table, schema, query, sorted));
+	EngineRunF(conn, "CREATE OR REPLACE TEMP TABLE pipeline_rows AS %s", query);
+	if (spec->nfields > 0)
 	{
-		EngineRunF(conn, "CREATE OR REPLACE TEMP TABLE pipeline_rows AS %s", query);
-		for (int64 from = 0; from < nrows; from += FILE_ROWS)
-			files = lappend(files,
-							WriteOne(conn, table, schema,
-									 psprintf("SELECT * FROM pipeline_rows WHERE rowid >= " INT64_FORMAT
-											  " AND rowid < " INT64_FORMAT, from, from + FILE_ROWS)));
-		EngineRunF(conn, "DROP TABLE pipeline_rows");
+		relation = "pipeline_parts";
+		EngineRunF(conn, "CREATE OR REPLACE TEMP TABLE pipeline_parts AS SELECT *, %s"
+				   " FROM pipeline_rows ORDER BY %s, rowid",
+				   LakePartitionColumns(table->metadata, spec, schema), LakePartitionNames(spec));
 	}
-	if (sorted && table->metadata->default_sort_order_id > 0)
-	{
-		ListCell   *lc;
-
-		foreach(lc, files)
-			((IcebergFile *) lfirst(lc))->sort_order_id = table->metadata->default_sort_order_id;
-	}
+	files = FilesOf(FilesWriteRows(conn, table, schema, relation, nrows, FILE_ROWS, sorted));
+	EngineRunF(conn, "DROP TABLE IF EXISTS pipeline_parts");
+	EngineRunF(conn, "DROP TABLE IF EXISTS pipeline_rows");
 	return files;
 }
 
-IcebergFile *
-FilesWriteDeletes(EngineConn *conn, const LakeTable *table, const char *relation)
+/* ---- position deletes ---- */
+
+static IcebergFile *
+WriteDeletes(EngineConn *conn, const LakeTable *table, const char *relation)
 {
-	char	   *path;
+	char	   *path = LakeNewDataFile(table, "-deletes.parquet");
 	CopyStats	copy;
 
-	if (EngineInt(conn, "SELECT count(*) FROM %s", relation) == 0)
-		return NULL;
-	path = LakeNewDataFile(table, "-deletes.parquet");
 	SHARD_POINT("pipeline-before-delete-file");
 	RunCopy(conn, psprintf("SELECT _file AS file_path, _pos AS pos FROM %s ORDER BY 1, 2", relation),
 			path, LakeDeleteCopyOptions(), &copy);
 	SHARD_POINT("pipeline-after-delete-file");
 	LakeSyncFile(path);
-
 	return LakeDeleteFileFromCopyStats(path, copy.count, copy.size, copy.columns);
+}
+
+/* Put the path of each data file, by its number, into the engine. */
+static void
+NumberFiles(EngineConn *conn, const List *groups)
+{
+	StringInfoData sql;
+	ListCell   *group;
+	bool		first = true;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "CREATE OR REPLACE TEMP TABLE pipeline_groups AS"
+						   " SELECT unnest([");
+	foreach(group, groups)
+	{
+		ListCell   *lc;
+
+		foreach(lc, (List *) lfirst(group))
+		{
+			appendStringInfo(&sql, "%s{'path': %s, 'number': %d}", first ? "" : ", ",
+							 EngineQuoteLiteral(((IcebergFile *) lfirst(lc))->path),
+							 foreach_current_index(group));
+			first = false;
+		}
+	}
+	appendStringInfoString(&sql, "], recursive := true)");
+	EngineRunF(conn, "%s", sql.data);
+}
+
+/* The numbers of the groups that deletes are about. */
+static List *
+GroupsHit(EngineConn *conn, const char *relation)
+{
+	List	   *numbers = NIL;
+	EngineResult *result;
+	WireChunk  *chunk;
+
+	result = EngineExecute(conn, psprintf("SELECT DISTINCT g.number::BIGINT FROM %s AS r"
+										  " JOIN pipeline_groups AS g ON r._file = g.path ORDER BY 1",
+										  relation), NULL, 0);
+	while ((chunk = EngineFetch(result)) != NULL)
+		for (int row = 0; row < chunk->nrows; row++)
+			numbers = lappend_int(numbers, (int) IntAt(chunk, 0, row));
+	EngineFinish(result);
+	return numbers;
+}
+
+List *
+FilesWriteDeletes(EngineConn *conn, const LakeTable *table, const char *relation,
+				  const List *new_files)
+{
+	List	   *groups;
+	List	   *files = NIL;
+	ListCell   *lc;
+
+	if (EngineInt(conn, "SELECT count(*) FROM %s", relation) == 0)
+		return NIL;
+	groups = LakeFilesByPartition(table, new_files);
+	if (list_length(groups) == 1)
+	{
+		IcebergFile *file = WriteDeletes(conn, table, relation);
+
+		LakeCopyPartition(file, (IcebergFile *) linitial((List *) linitial(groups)));
+		return list_make1(file);
+	}
+	NumberFiles(conn, groups);
+	foreach(lc, GroupsHit(conn, relation))
+	{
+		int			number = lfirst_int(lc);
+		IcebergFile *file = WriteDeletes(conn, table,
+										 psprintf("(SELECT r.* FROM %s AS r JOIN pipeline_groups AS g"
+												  " ON r._file = g.path WHERE g.number = %d)",
+												  relation, number));
+
+		LakeCopyPartition(file, (IcebergFile *) linitial((List *) list_nth(groups, number)));
+		files = lappend(files, file);
+	}
+	EngineRunF(conn, "DROP TABLE pipeline_groups");
+	return files;
 }

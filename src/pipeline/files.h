@@ -11,19 +11,39 @@
 
 /*
  * Write the rows of an engine query, whose columns are f<field id>, as data
- * files of a table, in the query's order and of bounded size; returns a List of
- * IcebergFile *, empty if there are no rows.  nrows is what the query returns.
+ * files of a table: in the query's order, of bounded size, each of one
+ * partition; returns a List of IcebergFile *, empty if there are no rows.  nrows
+ * is what the query returns; with sorted, its order is replaced by the table's.
  */
 extern List *FilesWriteData(EngineConn *conn, const LakeTable *table,
 							const IcebergSchema *schema, const char *query, int64 nrows,
 							bool sorted);
 
+/* A data file and the rows of a temporary table that it holds, in their order. */
+typedef struct PlacedFile
+{
+	IcebergFile *file;
+	int64		from;			/* rowid */
+	int64		to;				/* past the last one */
+} PlacedFile;
+
 /*
- * Write a position-delete file for an engine relation with columns _file and
- * _pos; NULL if that is empty.
+ * The same for all rows of a temporary table, in the order of rowid, about
+ * rows_per_file in each; if the table is partitioned they have its columns as
+ * LakePartitionColumns() gives them and are sorted by these first.  Returns a
+ * List of PlacedFile *.
  */
-extern IcebergFile *FilesWriteDeletes(EngineConn *conn, const LakeTable *table,
-									  const char *relation);
+extern List *FilesWriteRows(EngineConn *conn, const LakeTable *table,
+							const IcebergSchema *schema, const char *relation, int64 nrows,
+							int64 rows_per_file, bool sorted);
+
+/*
+ * Write position-delete files, one for each partition, for an engine relation
+ * with columns _file and _pos, which name files of the table's current snapshot
+ * or new ones (List of IcebergFile *); returns a List of IcebergFile *.
+ */
+extern List *FilesWriteDeletes(EngineConn *conn, const LakeTable *table, const char *relation,
+							   const List *new_files);
 
 /* ---- small helpers for engine SQL ---- */
 

@@ -19,13 +19,17 @@
 #include "access/xact.h"
 #include "base/points.h"
 #include "lake/lake.h"
+#include "pipeline/emitted.h"
 #include "pipeline/files.h"
 #include "pipeline/flush.h"
 #include "pipeline/fold.h"
+#include "pipeline/letters.h"
 #include "pipeline/register.h"
 #include "pipeline/schema.h"
 #include "storage/lmgr.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/pg_lsn.h"
 
 #define MAX_ATTEMPTS 20
 
@@ -50,7 +54,7 @@ typedef struct TableFlush
 	IcebergSchema *events_schema;
 	IcebergSchema *next_state;	/* evolved, or NULL */
 	IcebergSchema *next_events;
-	bool		columns_added;
+	bool		compare;		/* a schema change has values that no change told */
 	Fold		fold;
 } TableFlush;
 
@@ -83,11 +87,11 @@ WaitForTransactions(const TableChanges *changes)
 /* ---- schemas ---- */
 
 /*
- * Fit one lake table to all layouts of the batch; false on a conflict.
+ * Fit one lake table to all layouts of the batch, in their order.
  */
-static bool
-FitSchema(TableFlush *flush, LakeTable *table, IcebergSchema *(*wanted) (const TableLayout *),
-		  IcebergSchema **write, IcebergSchema **next, char **conflict)
+static void
+FitSchema(TableFlush *flush, LakeTable *table, bool events, IcebergSchema **write,
+		  IcebergSchema **next)
 {
 	const IcebergSchema *current = IcebergCurrentSchema(table->metadata);
 	ListCell   *lc;
@@ -96,46 +100,13 @@ FitSchema(TableFlush *flush, LakeTable *table, IcebergSchema *(*wanted) (const T
 	foreach(lc, flush->changes->segments)
 	{
 		ChangeSegment *segment = lfirst(lc);
-		IcebergSchema *fitted;
-		bool		added;
+		SchemaFit	fit = SchemaFitLayout(table->metadata, current, segment->layout, events);
 
-		switch (SchemaFitLayout(current, wanted(segment->layout), &fitted, &added, conflict))
-		{
-			case SCHEMA_SAME:
-				break;
-			case SCHEMA_EVOLVED:
-				*next = fitted;
-				current = fitted;
-				flush->columns_added |= added;
-				break;
-			case SCHEMA_CONFLICT:
-				return false;
-		}
+		if (fit.next != NULL)
+			current = *next = fit.next;
+		flush->compare |= fit.compare;
 	}
-	*write = SchemaRestrict(current, wanted(flush->layout));
-	return true;
-}
-
-static bool
-FitSchemas(TableFlush *flush)
-{
-	char	   *conflict;
-
-	if (FitSchema(flush, flush->state, StateSchema, &flush->state_schema,
-				  &flush->next_state, &conflict) &&
-		FitSchema(flush, flush->events, EventsSchema, &flush->events_schema,
-				  &flush->next_events, &conflict))
-		return true;
-	RegisterProblem(flush->registered->relation,
-					psprintf("the type of column \"%s\" changed in a way that the lake cannot follow",
-							 conflict));
-	ereport(WARNING,
-			(errmsg("table \"%s.%s\" is left out of the pipeline",
-					flush->registered->namespace, flush->registered->name),
-			 errdetail("The type of column \"%s\" changed in a way that the lake cannot follow.",
-					   conflict),
-			 errhint("Distribute the table again, to begin its lake tables anew.")));
-	return false;
+	*write = SchemaRestrict(current, flush->layout, events);
 }
 
 /*
@@ -148,7 +119,7 @@ KeyIsKnown(const TableFlush *flush)
 	ListCell   *lc;
 
 	for (int i = 0; i < flush->layout->nkeys && !flush->layout->whole_row; i++)
-		if (IcebergFieldById(schema, flush->layout->cols[flush->layout->keys[i]].attnum) == NULL)
+		if (!SchemaHolds(schema, &flush->layout->cols[flush->layout->keys[i]]))
 			return false;
 	foreach(lc, flush->changes->segments)
 	{
@@ -170,19 +141,6 @@ KeyIsKnown(const TableFlush *flush)
 
 /* ---- one table ---- */
 
-static IcebergKeyValue *
-PositionSummary(const Position *position, int *n)
-{
-	IcebergKeyValue *summary = palloc(4 * sizeof(IcebergKeyValue));
-
-	summary[0] = (IcebergKeyValue) {"shard.system-identifier", psprintf(UINT64_FORMAT, position->system)};
-	summary[1] = (IcebergKeyValue) {"shard.timeline", psprintf("%u", position->timeline)};
-	summary[2] = (IcebergKeyValue) {"shard.slot-generation", psprintf(INT64_FORMAT, position->generation)};
-	summary[3] = (IcebergKeyValue) {"shard.lsn", psprintf("%X/%X", LSN_FORMAT_ARGS(position->lsn))};
-	*n = 4;
-	return summary;
-}
-
 static bool
 CommitEvents(TableFlush *flush)
 {
@@ -193,6 +151,8 @@ CommitEvents(TableFlush *flush)
 												  flush->position->timeline),
 								  flush->fold.events, false);
 	change.new_schema = flush->next_events;
+	if (change.added == NIL)
+		return change.new_schema == NULL || LakeCommit(flush->events, &change) != NULL;
 	change.summary = PositionSummary(flush->position, &change.nsummary);
 	return LakeCommit(flush->events, &change) != NULL;
 }
@@ -202,19 +162,18 @@ CommitState(TableFlush *flush)
 {
 	LakeChange	change = {0};
 	char	   *gone = FoldFindRemoved(&flush->fold, flush->state);
-	IcebergFile *deletes = gone != NULL ? FilesWriteDeletes(flush->conn, flush->state, gone) : NULL;
+	List	   *deletes = gone != NULL ? FilesWriteDeletes(flush->conn, flush->state, gone, NIL) : NIL;
 
 	change.added = FilesWriteData(flush->conn, flush->state, flush->state_schema,
 								  FoldStateQuery(&flush->fold, flush->state_schema),
 								  flush->fold.state_rows, true);
 	change.remove_all = flush->changes->truncated_at > 0;
-	change.operation = deletes == NULL && !change.remove_all ? "append" :
+	change.operation = deletes == NIL && !change.remove_all ? "append" :
 		change.added != NIL ? "overwrite" : "delete";
-	if (deletes != NULL)
-		change.added = lappend(change.added, deletes);
+	change.added = list_concat(change.added, deletes);
 	change.new_schema = flush->next_state;
-	if (change.added == NIL && !change.remove_all && change.new_schema == NULL)
-		return true;			/* nothing is left of the changes */
+	if (change.added == NIL && !change.remove_all)	/* nothing is left of the changes */
+		return change.new_schema == NULL || LakeCommit(flush->state, &change) != NULL;
 	change.summary = PositionSummary(flush->position, &change.nsummary);
 	return LakeCommit(flush->state, &change) != NULL;
 }
@@ -234,11 +193,12 @@ FlushTable(TableFlush *flush)
 	TableOutcome outcome = TABLE_WRITTEN;
 	bool		by_key;
 
+	SHARD_POINT("pipeline-table");
 	flush->layout = ((ChangeSegment *) llast(flush->changes->segments))->layout;
 	flush->state = LakeOpen(flush->registered->namespace, flush->registered->name, false);
 	flush->events = LakeOpen(flush->registered->namespace, flush->registered->events_name, false);
-	if (!FitSchemas(flush))
-		return TABLE_SKIPPED;
+	FitSchema(flush, flush->state, false, &flush->state_schema, &flush->next_state);
+	FitSchema(flush, flush->events, true, &flush->events_schema, &flush->next_events);
 	FoldBegin(&flush->fold, flush->conn, flush->changes);
 	by_key = KeyIsKnown(flush);
 	if (!by_key || !FoldComplete(&flush->fold, flush->state))
@@ -250,14 +210,17 @@ FlushTable(TableFlush *flush)
 	if (outcome == TABLE_CONFLICT)
 		return outcome;
 
+	LettersWrite(flush->registered->relation, flush->position);
 	RegisteredSetPosition(flush->registered->relation, flush->position);
 	if (flush->next_state != NULL)
 		RegisterColumns(flush->registered, flush->layout,
-						IcebergCurrentSchema(flush->state->metadata),
-						IcebergCurrentSchema(flush->events->metadata));
+						IcebergCurrentSchema(flush->state->metadata), flush->next_state, false);
+	if (flush->next_events != NULL)
+		RegisterColumns(flush->registered, flush->layout,
+						IcebergCurrentSchema(flush->events->metadata), flush->next_events, true);
 
 	/* Rows from before a new column may have its default, which no change told. */
-	if (flush->changes->lost || flush->columns_added)
+	if (flush->changes->lost || flush->compare)
 	{
 		RegisteredSetSynced(flush->registered->relation, flush->position, NULL, InvalidXLogRecPtr);
 		return TABLE_RESYNC;
@@ -289,15 +252,51 @@ FlushOne(ChangeBatch *batch, TableChanges *changes, List **registered, const Pos
 		WaitForTransactions(changes);
 		return TABLE_RESYNC;
 	}
-	if (changes->unfit != NULL)
-	{
-		RegisterUnfit(flush.registered, changes->unfit);
+	if (changes->segments == NIL)
 		return TABLE_SKIPPED;
-	}
 	outcome = FlushTable(&flush);
 	if (outcome != TABLE_CONFLICT)
 		result->events += flush.fold.events;
 	return outcome;
+}
+
+/* ---- what is there already ---- */
+
+static XLogRecPtr
+TableReached(const char *namespace, const char *name, const Position *position)
+{
+	LakeTable  *table = LakeOpen(namespace, name, true);
+	IcebergKeyValue *summary;
+	char	   *text;
+	int			n;
+
+	if (table == NULL)
+		return InvalidXLogRecPtr;
+	summary = PositionSummary(position, &n);
+	Assert(strcmp(summary[n - 1].key, POSITION_LSN) == 0);
+	text = LakeReached(table->metadata, summary, n - 1);
+	return text == NULL ? InvalidXLogRecPtr :
+		DatumGetLSN(DirectFunctionCall1(pg_lsn_in, CStringGetDatum(text)));
+}
+
+XLogRecPtr
+FlushReached(const Position *position)
+{
+	XLogRecPtr	reached = InvalidXLogRecPtr;
+	ListCell   *lc;
+
+	if (!LakeByRest())
+		return InvalidXLogRecPtr;
+	foreach(lc, RegisteredTables())
+	{
+		RegisteredTable *table = lfirst(lc);
+
+		reached = Max(reached, TableReached(table->namespace, table->name, position));
+		reached = Max(reached, TableReached(table->namespace, table->events_name, position));
+	}
+	foreach(lc, LakeTablesFrom(InvalidOid, EVENT_LOG_NAMESPACE))
+		reached = Max(reached, TableReached(EVENT_LOG_NAMESPACE, lfirst(lc), position));
+	return reached > position->lsn ? reached : InvalidXLogRecPtr;
 }
 
 /*
@@ -315,8 +314,7 @@ TryFlush(ChangeBatch *batch, const Position *position, FlushResult *result)
 	{
 		TableChanges *changes = lfirst(lc);
 
-		if (changes->segments == NIL)
-			continue;
+		LettersAtHand(changes->parent);
 		switch (FlushOne(batch, changes, &registered, position, result))
 		{
 			case TABLE_WRITTEN:
@@ -332,6 +330,13 @@ TryFlush(ChangeBatch *batch, const Position *position, FlushResult *result)
 				return false;
 		}
 	}
+	LettersAtHand(InvalidOid);
+	if (EmittedRows() > 0)
+	{
+		if (!EmittedFlush(batch->conn, position, result))
+			return false;
+		write_position = true;
+	}
 	if (write_position)
 		PositionWrite(position);
 	result->committed = write_position;
@@ -342,6 +347,7 @@ void
 FlushBatch(ChangeBatch *batch, const Position *position, FlushResult *result)
 {
 	ChangesPush(batch);
+	EmittedPush();
 	for (int attempt = 1;; attempt++)
 	{
 		MemoryContext context = AllocSetContextCreate(TopMemoryContext, "shard pipeline flush",

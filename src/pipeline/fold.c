@@ -19,6 +19,9 @@
 #include "pipeline/fold.h"
 #include "pipeline/schema.h"
 
+/* Keys that files are looked through for one by one, rather than for their range. */
+#define MOST_KEY_VALUES 1000
+
 char *
 FoldKeyList(const TableLayout *layout, const char *format, const char *separator)
 {
@@ -27,7 +30,7 @@ FoldKeyList(const TableLayout *layout, const char *format, const char *separator
 	initStringInfo(&list);
 	for (int i = 0; i < layout->nkeys; i++)
 	{
-		int			attnum = layout->cols[layout->keys[i]].attnum;
+		const LayoutColumn *col = &layout->cols[layout->keys[i]];
 
 		if (i > 0)
 			appendStringInfoString(&list, separator);
@@ -36,7 +39,9 @@ FoldKeyList(const TableLayout *layout, const char *format, const char *separator
 		for (const char *p = format; *p != '\0'; p++)
 		{
 			if (*p == '#')
-				appendStringInfo(&list, "%d", attnum);
+				appendStringInfo(&list, "%d", col->attnum);
+			else if (*p == '=' && col->null_key)
+				appendStringInfoString(&list, "IS NOT DISTINCT FROM");
 			else
 				appendStringInfoChar(&list, *p);
 		}
@@ -44,22 +49,33 @@ FoldKeyList(const TableLayout *layout, const char *format, const char *separator
 	return list.data;
 }
 
-static char *
-EngineType(LakeType type)
-{
-	char		buf[64];
-
-	return pstrdup(LakeTypeEngineName(type, buf, sizeof(buf)));
-}
-
 /* ---- all changes of the table as one relation ---- */
 
-static bool
-HasKey(const TableLayout *layout, AttrNumber attnum)
+/*
+ * A value of an earlier layout in the type that the column has now.  Widening
+ * always works.  A type that changed otherwise is converted by way of text
+ * where that gives a value; the comparison that follows such a change takes it
+ * from the table.
+ */
+static char *
+Converted(const LayoutColumn *from, const LayoutColumn *to, char prefix)
 {
-	const LayoutColumn *col = LayoutColumnByAttnum(layout, attnum);
+	const char *type = LayoutEngineType(to);
 
-	return col != NULL && col->is_key;
+	if (strcmp(LayoutEngineType(from), type) == 0 || LayoutWidens(from, to))
+		return psprintf("CAST(%c%d AS %s)", prefix, to->attnum, type);
+	return psprintf("TRY_CAST(CAST(%c%d AS VARCHAR) AS %s)", prefix, to->attnum, type);
+}
+
+static void
+AppendConverted(StringInfo sql, const TableLayout *from, const LayoutColumn *to, char prefix)
+{
+	const LayoutColumn *col = LayoutColumnByAttnum(from, to->attnum);
+
+	if (col != NULL && (prefix == 'f' || col->is_key))
+		appendStringInfo(sql, ", %s AS %c%d", Converted(col, to, prefix), prefix, to->attnum);
+	else
+		appendStringInfo(sql, ", CAST(NULL AS %s) AS %c%d", LayoutEngineType(to), prefix, to->attnum);
 }
 
 /*
@@ -71,29 +87,11 @@ SegmentQuery(const ChangeSegment *segment, const TableLayout *layout)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT n, lsn, seq, ts, verb, shard, key, un, old");
+	appendStringInfoString(&sql, "SELECT n, lsn, seq, ts, verb, shard, key, un, old, okey");
 	for (int i = 0; i < layout->ncols; i++)
-	{
-		const LayoutColumn *col = &layout->cols[i];
-
-		if (LayoutColumnByAttnum(segment->layout, col->attnum) != NULL)
-			appendStringInfo(&sql, ", CAST(f%d AS %s) AS f%d", col->attnum,
-							 EngineType(col->codec.type), col->attnum);
-		else
-			appendStringInfo(&sql, ", CAST(NULL AS %s) AS f%d",
-							 EngineType(col->codec.type), col->attnum);
-	}
+		AppendConverted(&sql, segment->layout, &layout->cols[i], 'f');
 	for (int i = 0; i < layout->nkeys; i++)
-	{
-		const LayoutColumn *col = &layout->cols[layout->keys[i]];
-
-		if (HasKey(segment->layout, col->attnum))
-			appendStringInfo(&sql, ", CAST(o%d AS %s) AS o%d", col->attnum,
-							 EngineType(col->codec.type), col->attnum);
-		else
-			appendStringInfo(&sql, ", CAST(NULL AS %s) AS o%d",
-							 EngineType(col->codec.type), col->attnum);
-	}
+		AppendConverted(&sql, segment->layout, &layout->cols[layout->keys[i]], 'o');
 	appendStringInfo(&sql, " FROM %s", segment->name);
 	return sql.data;
 }
@@ -107,14 +105,30 @@ JoinSegments(Fold *fold)
 	initStringInfo(&sql);
 	foreach(lc, fold->changes->segments)
 	{
-		if (foreach_current_index(lc) > 0)
+		ChangeSegment *segment = lfirst(lc);
+
+		if (!segment->created)
+			continue;
+		if (sql.len > 0)
 			appendStringInfoString(&sql, " UNION ALL ");
-		appendStringInfoString(&sql, SegmentQuery(lfirst(lc), fold->layout));
+		appendStringInfoString(&sql, SegmentQuery(segment, fold->layout));
 	}
 	fold->all = "pipeline_all";
 	fold->own_all = true;
 	EngineRunF(fold->conn, "CREATE OR REPLACE TEMP TABLE pipeline_all AS SELECT * FROM (%s) ORDER BY n",
 			   sql.data);
+}
+
+/* Segments with rows; one without is there for its layout alone. */
+static int
+FilledSegments(const TableChanges *changes)
+{
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, changes->segments)
+		n += ((ChangeSegment *) lfirst(lc))->created;
+	return n;
 }
 
 void
@@ -127,7 +141,9 @@ FoldBegin(Fold *fold, EngineConn *conn, const TableChanges *changes)
 	fold->changes = changes;
 	fold->layout = newest->layout;
 	fold->simple = changes->updates == 0 && changes->deletes == 0;
-	if (list_length(changes->segments) == 1)
+	if (FilledSegments(changes) == 0)
+		fold->all = NULL;
+	else if (newest->created && FilledSegments(changes) == 1)
 		fold->all = newest->name;
 	else
 		JoinSegments(fold);
@@ -141,6 +157,36 @@ FoldEnd(Fold *fold)
 	EngineRunF(fold->conn, "DROP TABLE IF EXISTS pipeline_gone");
 	if (fold->own_all)
 		EngineRunF(fold->conn, "DROP TABLE IF EXISTS pipeline_all");
+}
+
+/* ---- rows of the lake ---- */
+
+char *
+FoldScanSql(const LakeScan *scan, const IcebergSchema *schema, const TableLayout *layout,
+			const AttrNumber *attnums, int n, bool positions)
+{
+	StringInfoData sql;
+	int		   *ids = palloc(Max(n, 1) * sizeof(int));
+	int			nids = 0;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "(SELECT ");
+	for (int i = 0; i < n; i++)
+	{
+		const IcebergField *field = SchemaColumn(schema, 0, attnums[i]);
+
+		if (field != NULL && IcebergFieldById(scan->schema, field->id) != NULL)
+		{
+			ids[nids++] = field->id;
+			appendStringInfo(&sql, "f%d AS f%d, ", field->id, attnums[i]);
+		}
+		else
+			appendStringInfo(&sql, "CAST(NULL AS %s) AS f%d, ",
+							 LayoutEngineType(LayoutColumnByAttnum(layout, attnums[i])), attnums[i]);
+	}
+	appendStringInfo(&sql, "%s FROM %s)", positions ? "_file, _pos" : "0 AS _none",
+					 LakeScanSql(scan, ids, nids, positions));
+	return sql.data;
 }
 
 /* ---- values that the WAL left out ---- */
@@ -209,7 +255,7 @@ static void
 CompleteFromLake(const Fold *fold, LakeTable *state, AttrNumber attnum)
 {
 	const TableLayout *layout = fold->layout;
-	int		   *fields = palloc((layout->nkeys + 1) * sizeof(int));
+	AttrNumber *attnums = palloc((layout->nkeys + 1) * sizeof(AttrNumber));
 	LakeCondition *conditions;
 	LakeScan   *scan;
 	int			n;
@@ -219,15 +265,15 @@ CompleteFromLake(const Fold *fold, LakeTable *state, AttrNumber attnum)
 			   " FROM %s AS p ASOF LEFT JOIN %s AS h ON %s AND p.n > h.n WHERE h.n IS NULL",
 			   FoldKeyList(layout, "p.k#", ", "), OpenRows(fold, attnum), KnownRows(fold, attnum),
 			   FoldKeyList(layout, "p.k# = h.k#", " AND "));
-	conditions = FoldBounds(fold->conn, layout, "pipeline_roots", &n);
+	conditions = FoldBounds(fold->conn, layout, state, "pipeline_roots", &n);
 	scan = LakeScanPlan(state, -1, conditions, n);
 	for (int i = 0; i < layout->nkeys; i++)
-		fields[i] = layout->cols[layout->keys[i]].attnum;
-	fields[layout->nkeys] = attnum;
+		attnums[i] = layout->cols[layout->keys[i]].attnum;
+	attnums[layout->nkeys] = attnum;
 	EngineRunScan(fold->conn,
 				  psprintf("CREATE OR REPLACE TEMP TABLE pipeline_found AS SELECT r.n, s.f%d AS value"
 						   " FROM %s AS s JOIN pipeline_roots AS r ON %s",
-						   attnum, LakeScanSql(scan, fields, layout->nkeys + 1, false),
+						   attnum, FoldScanSql(scan, scan->schema, layout, attnums, layout->nkeys + 1, false),
 						   FoldKeyList(layout, "s.f# = r.k#", " AND ")),
 				  scan);
 	EngineRunF(fold->conn,
@@ -243,7 +289,8 @@ CompleteColumn(const Fold *fold, LakeTable *state, AttrNumber attnum)
 {
 	if (CompleteFromChanges(fold, attnum) == 0)
 		return true;
-	if (IcebergFieldById(IcebergCurrentSchema(state->metadata), attnum) == NULL)
+	if (!SchemaHolds(IcebergCurrentSchema(state->metadata),
+					 LayoutColumnByAttnum(fold->layout, attnum)))
 		return false;
 	CompleteFromLake(fold, state, attnum);
 	return CompleteFromChanges(fold, attnum) == 0;
@@ -326,7 +373,10 @@ FoldByCount(Fold *fold)
 								   "SELECT count(*) FROM pipeline_fold WHERE net < 0");
 }
 
-/* The key without the partition key, as conditions; NULL if nothing is left. */
+/*
+ * What a row keeps of its key when its partition key changes, as conditions;
+ * NULL if nothing is left.
+ */
 static char *
 RestOfKey(const TableLayout *layout, const char *format, const char *separator)
 {
@@ -335,10 +385,11 @@ RestOfKey(const TableLayout *layout, const char *format, const char *separator)
 	initStringInfo(&list);
 	for (int i = 0; i < layout->nkeys; i++)
 	{
-		bool		partition = false;
+		bool		partition = i >= layout->nindexed;
 		TableLayout one = *layout;
 
-		for (int j = 0; j < layout->npartition; j++)
+		/* An index that does not contain the partition key is all kept. */
+		for (int j = 0; j < layout->npartition && layout->nindexed == layout->nkeys; j++)
 			partition |= layout->partition[j] == layout->keys[i];
 		if (partition)
 			continue;
@@ -359,24 +410,6 @@ BecameAnother(const TableLayout *layout)
 
 	return differs != NULL ? psprintf("(verb = %d AND old AND (%s))", CHANGE_UPDATED, differs) :
 		psprintf("(verb = %d AND old)", CHANGE_UPDATED);
-}
-
-/* Text of the partition key before an update, from the o columns. */
-static char *
-OldKeyText(const TableLayout *layout)
-{
-	StringInfoData list;
-
-	initStringInfo(&list);
-	for (int i = 0; i < layout->npartition; i++)
-	{
-		const LayoutColumn *col = &layout->cols[layout->partition[i]];
-
-		if (!col->is_key)
-			return "NULL::VARCHAR";
-		appendStringInfo(&list, "%sCAST(o%d AS VARCHAR)", i > 0 ? " || ':' || " : "", col->attnum);
-	}
-	return list.len > 0 ? list.data : "NULL::VARCHAR";
 }
 
 /*
@@ -409,6 +442,8 @@ FindPairs(Fold *fold)
 void
 FoldRun(Fold *fold)
 {
+	if (fold->all == NULL)
+		return;
 	fold->events = EngineInt(fold->conn, "SELECT count(*) FROM %s", fold->all);
 	if (fold->simple)
 	{
@@ -442,7 +477,7 @@ AppendColumns(StringInfo sql, const TableLayout *layout, const IcebergSchema *sc
 	for (int i = 0; i < layout->ncols; i++)
 	{
 		int			attnum = layout->cols[i].attnum;
-		const IcebergField *field = IcebergFieldById(schema, offset + attnum);
+		const IcebergField *field = SchemaColumn(schema, offset, attnum);
 		char	   *value;
 
 		/* A format without a number has a value of its own: of a column out of the key. */
@@ -450,19 +485,8 @@ AppendColumns(StringInfo sql, const TableLayout *layout, const IcebergSchema *sc
 			value = layout->cols[i].is_key ? psprintf("o%d", attnum) : "NULL";
 		else
 			value = psprintf("%s%d", format, attnum);
-		appendStringInfo(sql, ", CAST(%s AS %s) AS f%d", value, EngineType(field->type),
-						 offset + attnum);
+		appendStringInfo(sql, ", CAST(%s AS %s) AS f%d", value, LakeFieldEngineType(field), field->id);
 	}
-}
-
-static void
-AppendOrder(StringInfo sql, const TableLayout *layout)
-{
-	int		   *fields;
-	int			n = StateSortFields(layout, &fields);
-
-	for (int i = 0; i < n; i++)
-		appendStringInfo(sql, "%s f%d", i == 0 ? " ORDER BY" : ",", fields[i]);
 }
 
 char *
@@ -493,7 +517,6 @@ FoldStateQuery(const Fold *fold, const IcebergSchema *schema)
 						 " (SELECT last // 2 FROM pipeline_fold WHERE last %% 2 = 1)",
 						 cols.data + 2, fold->all);
 	}
-	AppendOrder(&sql, layout);
 	return sql.data;
 }
 
@@ -523,10 +546,9 @@ FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeli
 					 CHANGE_CREATED, CHANGE_UPDATED, CHANGE_DELETED, EVENT_VERB,
 					 EVENT_TS, EVENT_LSN, EVENT_SEQ, EVENT_SHARD, EVENT_KEY);
 	if (key_changes && fold->moved)
-		appendStringInfo(&sql, "CASE WHEN old AND NOT %s THEN %s ELSE old_key END",
-						 another, OldKeyText(layout));
+		appendStringInfo(&sql, "CASE WHEN old AND NOT %s THEN okey ELSE old_key END", another);
 	else if (key_changes)
-		appendStringInfo(&sql, "CASE WHEN old AND NOT %s THEN %s END", another, OldKeyText(layout));
+		appendStringInfo(&sql, "CASE WHEN old AND NOT %s THEN okey END", another);
 	else
 		appendStringInfoString(&sql, fold->moved ? "old_key" : "NULL::VARCHAR");
 	appendStringInfo(&sql, " AS f%d", EVENT_OLD_KEY);
@@ -545,8 +567,8 @@ FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeli
 	}
 
 	/* A row that became another one: its former self was deleted. */
-	appendStringInfo(&sql, " UNION ALL SELECT %s, 'deleted', ts, lsn, seq, shard, %s, NULL",
-					 EventId(timeline, " || '-old'"), OldKeyText(layout));
+	appendStringInfo(&sql, " UNION ALL SELECT %s, 'deleted', ts, lsn, seq, shard, okey, NULL",
+					 EventId(timeline, " || '-old'"));
 	AppendColumns(&sql, layout, schema, EVENT_COLUMNS, "o");
 	appendStringInfo(&sql, ", 2 * n FROM %s WHERE %s", fold->all, another);
 	return psprintf("SELECT * EXCLUDE (act) FROM (%s) ORDER BY act", sql.data);
@@ -555,17 +577,17 @@ FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeli
 /* ---- positions ---- */
 
 static IcebergBytes
-BoundAt(const WireChunk *chunk, int col, LakeType type)
+BoundAt(const WireChunk *chunk, int col, int row, LakeType type)
 {
 	size_t		len;
 	const char *value;
 
 	if (LakeKindWidth(type.kind) == 0)
-		value = ChunkGetBytes(chunk, col, 0, &len);
+		value = ChunkGetBytes(chunk, col, row, &len);
 	else
 	{
 		len = LakeKindWidth(type.kind);
-		value = ChunkGetFixed(chunk, col, 0);
+		value = ChunkGetFixed(chunk, col, row);
 	}
 	return IcebergSerializeValue(type, value, len);
 }
@@ -579,16 +601,57 @@ Prunable(const LayoutColumn *col)
 		case LAKE_DOUBLE:
 		case LAKE_BOOLEAN:
 		case LAKE_JSON:
+		case LAKE_NESTED:
 			return false;
 		default:
 			return true;
 	}
 }
 
-LakeCondition *
-FoldBounds(EngineConn *conn, const TableLayout *layout, const char *relation, int *n)
+static const LayoutColumn *
+ColumnOfField(const TableLayout *layout, const IcebergSchema *schema, int field_id)
 {
-	LakeCondition *conditions = palloc0(2 * Max(layout->nkeys, 1) * sizeof(LakeCondition));
+	for (int i = 0; i < layout->nkeys; i++)
+	{
+		const LayoutColumn *col = &layout->cols[layout->keys[i]];
+		const IcebergField *field = SchemaColumn(schema, 0, col->attnum);
+
+		if (field != NULL && field->id == field_id)
+			return col;
+	}
+	elog(ERROR, "no key column has field id %d", field_id);
+}
+
+/* The values of a key column as a condition; false if they are too many. */
+static bool
+KeyValues(EngineConn *conn, const LayoutColumn *col, const char *relation, int field_id,
+		  LakeCondition *condition)
+{
+	EngineResult *result;
+	WireChunk  *chunk;
+	int			n = 0;
+
+	condition->field_id = field_id;
+	condition->op = LAKE_IN;
+	condition->nvalues = 0;
+	condition->values = palloc(MOST_KEY_VALUES * sizeof(IcebergBytes));
+	result = EngineExecute(conn, psprintf("SELECT DISTINCT k%d FROM %s LIMIT %d", col->attnum, relation,
+										  MOST_KEY_VALUES + 1), NULL, 0);
+	while ((chunk = EngineFetch(result)) != NULL)
+		for (int row = 0; row < chunk->nrows; row++, n++)
+			if (n < MOST_KEY_VALUES && !ChunkIsNull(chunk, 0, row))
+				condition->values[condition->nvalues++] = BoundAt(chunk, 0, row, col->codec.type);
+	EngineFinish(result);
+	return n <= MOST_KEY_VALUES && condition->nvalues == n;
+}
+
+LakeCondition *
+FoldBounds(EngineConn *conn, const TableLayout *layout, const LakeTable *state,
+		   const char *relation, int *n)
+{
+	const IcebergSchema *schema = IcebergCurrentSchema(state->metadata);
+	LakeCondition *conditions = palloc0(3 * Max(layout->nkeys, 1) * sizeof(LakeCondition));
+	int			nbounds;
 	EngineResult *result;
 	WireChunk  *chunk;
 
@@ -602,18 +665,29 @@ FoldBounds(EngineConn *conn, const TableLayout *layout, const char *relation, in
 	for (int i = 0; chunk != NULL && i < 2 * layout->nkeys; i++)
 	{
 		const LayoutColumn *col = &layout->cols[layout->keys[i / 2]];
+		const IcebergField *field = SchemaColumn(schema, 0, col->attnum);
 		LakeCondition *condition = &conditions[*n];
 
-		if (!Prunable(col) || ChunkIsNull(chunk, i, 0))
+		/* Of a column that is being widened the files' bounds have another type. */
+		if (field == NULL || strcmp(LakeFieldEngineType(field), LayoutEngineType(col)) != 0 ||
+			col->null_key || !Prunable(col) || ChunkIsNull(chunk, i, 0))
 			continue;
-		condition->field_id = col->attnum;
+		condition->field_id = field->id;
 		condition->op = i % 2 == 0 ? LAKE_GE : LAKE_LE;
 		condition->nvalues = 1;
 		condition->values = palloc(sizeof(IcebergBytes));
-		condition->values[0] = BoundAt(chunk, i, col->codec.type);
+		condition->values[0] = BoundAt(chunk, i, 0, col->codec.type);
 		(*n)++;
 	}
 	EngineFinish(result);
+
+	/* Few keys: files between the least and the greatest that hold none of them. */
+	nbounds = *n;
+	for (int i = 0; i < nbounds; i++)
+		if (conditions[i].op == LAKE_GE &&
+			KeyValues(conn, ColumnOfField(layout, schema, conditions[i].field_id), relation,
+					  conditions[i].field_id, &conditions[*n]))
+			(*n)++;
 	return conditions;
 }
 
@@ -638,23 +712,24 @@ char *
 FoldFindRemoved(const Fold *fold, LakeTable *state)
 {
 	const TableLayout *layout = fold->layout;
-	int		   *fields = palloc(Max(layout->nkeys, 1) * sizeof(int));
+	AttrNumber *attnums = palloc(Max(layout->nkeys, 1) * sizeof(AttrNumber));
 	LakeCondition *conditions;
 	LakeScan   *scan;
 	int			n;
 
 	if (fold->removed_keys == 0)
 		return NULL;
-	conditions = FoldBounds(fold->conn, layout,
+	conditions = FoldBounds(fold->conn, layout, state,
 							"(SELECT * FROM pipeline_fold WHERE NOT fresh)", &n);
 	scan = LakeScanPlan(state, -1, conditions, n);
 	if (scan->files == NIL)
 		return NULL;
 	for (int i = 0; i < layout->nkeys; i++)
-		fields[i] = layout->cols[layout->keys[i]].attnum;
+		attnums[i] = layout->cols[layout->keys[i]].attnum;
 	EngineRunScan(fold->conn,
 				  psprintf("CREATE OR REPLACE TEMP TABLE pipeline_gone AS %s",
-						   RemovedQuery(fold, LakeScanSql(scan, fields, layout->nkeys, true))),
+						   RemovedQuery(fold, FoldScanSql(scan, scan->schema, layout,
+														  attnums, layout->nkeys, true))),
 				  scan);
 	return "pipeline_gone";
 }

@@ -50,7 +50,15 @@ extern void FoldEnd(Fold *fold);
 
 /* Conditions that a scan can be pruned by, from a relation with columns k<attnum>. */
 extern LakeCondition *FoldBounds(EngineConn *conn, const TableLayout *layout,
-								 const char *relation, int *n);
+								 const LakeTable *state, const char *relation, int *n);
+
+/*
+ * Engine SQL for the rows of a scan of the state, with columns f<attnum> as in
+ * the given schema; null for fields that the scan's does not have yet.
+ */
+extern char *FoldScanSql(const LakeScan *scan, const IcebergSchema *schema,
+						 const TableLayout *layout, const AttrNumber *attnums, int n,
+						 bool positions);
 
 /* "a, b" from a format with one %d per column of the key, such as "f%d". */
 extern char *FoldKeyList(const TableLayout *layout, const char *format, const char *separator);

@@ -17,6 +17,8 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "pipeline/decode.h"
+#include "pipeline/wal_guard.h"
+#include "pipeline/wait.h"
 #include "pipeline/worker.h"
 #include "replication/message.h"
 #include "utils/builtins.h"
@@ -40,58 +42,6 @@ Deadline(Interval *timeout)
 }
 
 /*
- * Sleep until the pipelines' state changes; false when the deadline is over.
- */
-static bool
-SleepUntil(TimestampTz deadline)
-{
-	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
-
-	if (left <= 0)
-		return false;
-	(void) ConditionVariableTimedSleep(&Pipeline->changed, Min(left, 1000), PG_WAIT_EXTENSION);
-	return true;
-}
-
-static void
-NotRunning(const PipelineEntry *entry, bool found)
-{
-	char	   *hint;
-	char	   *problem = StatusProblem(entry, found, &hint);
-
-	if (problem == NULL)
-		problem = pstrdup("the worker failed again and again");
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("the pipeline is not running"),
-			 errdetail_internal("%s%s", "Reason: ", problem),
-			 hint != NULL ? errhint("%s", hint) :
-			 errhint("See the view shard.pipeline_status and the server's log.")));
-}
-
-/*
- * Ask for everything before lsn, and say where the lake is.
- */
-static XLogRecPtr
-RequestFlush(XLogRecPtr lsn, PipelineEntry *copy, bool *found)
-{
-	PipelineEntry *entry;
-
-	LWLockAcquire(&Pipeline->lock, LW_EXCLUSIVE);
-	entry = StatusFind(MyDatabaseId);
-	*found = entry != NULL;
-	if (entry != NULL)
-	{
-		if (entry->flushed_lsn < lsn && entry->requested_lsn < lsn)
-			entry->requested_lsn = lsn;
-		*copy = *entry;
-	}
-	LWLockRelease(&Pipeline->lock);
-	StatusWakeWorker(MyDatabaseId);
-	return *found ? copy->flushed_lsn : InvalidXLogRecPtr;
-}
-
-/*
  * A flush does not bring tables up to date that the pipeline leaves out: say so.
  */
 static void
@@ -109,48 +59,19 @@ WarnOfTablesLeftOut(void)
 						SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1)),
 				 errdetail_internal("%s", SPI_getvalue(SPI_tuptable->vals[i],
 													   SPI_tuptable->tupdesc, 2)),
-				 errhint("Undistribute the table and distribute it again.")));
+				 errhint("See shard.dead_letters; shard.replay_dead_letters() takes the table in again.")));
 	PopActiveSnapshot();
 	SPI_finish();
 }
 
 /*
  * shard.flush(timeout interval) returns pg_lsn
- *
- * A message of our own in the WAL marks the place: everything that committed
- * before this call lies before its end, and that end is a record's end, which
- * the worker reaches exactly.
  */
 Datum
 shard_flush(PG_FUNCTION_ARGS)
 {
-	TimestampTz deadline = Deadline(PG_GETARG_INTERVAL_P(0));
-	const char *hint;
-	XLogRecPtr	lsn;
-	PipelineEntry entry;
-	bool		found = false;
+	XLogRecPtr	lsn = PipelineFlush(Deadline(PG_GETARG_INTERVAL_P(0)));
 
-	memset(&entry, 0, sizeof(entry));
-	if (StatusServerProblem(&hint) != NULL)
-		NotRunning(&entry, false);
-
-	lsn = LogMarker("shard");
-	XLogFlush(lsn);
-
-	ConditionVariablePrepareToSleep(&Pipeline->changed);
-	while (RequestFlush(lsn, &entry, &found) < lsn)
-	{
-		if (found && (entry.absent || entry.phase == PIPELINE_FAILED))
-			NotRunning(&entry, found);
-		if (!SleepUntil(deadline))
-			ereport(ERROR,
-					(errcode(ERRCODE_QUERY_CANCELED),
-					 errmsg("timeout while waiting for the pipeline"),
-					 found && entry.reason[0] != '\0' ?
-					 errdetail_internal("%s%s", "Reason: ", entry.reason) : 0,
-					 errhint("The changes are not lost; see the view shard.pipeline_status.")));
-	}
-	ConditionVariableCancelSleep();
 	WarnOfTablesLeftOut();
 	PG_RETURN_LSN(lsn);
 }
@@ -165,48 +86,17 @@ Datum
 shard_pipeline_ready(PG_FUNCTION_ARGS)
 {
 	TimestampTz deadline = Deadline(PG_GETARG_INTERVAL_P(0));
-	const char *hint;
-	char	   *reason = NULL;
-	PipelineEntry entry;
-	bool		found;
+	char	   *reason = PipelineWaitReady((int) TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+																				 deadline));
 
-	memset(&entry, 0, sizeof(entry));
-	if (StatusServerProblem(&hint) != NULL)
-		PG_RETURN_TEXT_P(cstring_to_text(StatusProblem(&entry, false, &reason)));
-
-	StatusWakeLauncher(false);
-	ConditionVariablePrepareToSleep(&Pipeline->changed);
-	for (;;)
-	{
-		found = StatusGet(MyDatabaseId, &entry);
-		if (found && entry.ready)
-			break;
-		reason = NULL;
-		if (found && entry.phase == PIPELINE_FAILED)
-			break;
-		if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
-		{
-			reason = pstrdup("the worker is starting, and waits for this transaction, which has made changes already");
-			break;
-		}
-		if (!SleepUntil(deadline))
-			break;
-	}
-	ConditionVariableCancelSleep();
-	if (found && entry.ready)
-		PG_RETURN_NULL();
 	if (reason == NULL)
-	{
-		char	   *ignored;
-
-		reason = StatusProblem(&entry, found, &ignored);
-	}
+		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(reason));
 }
 
 /* ---- status ---- */
 
-#define STATUS_COLUMNS 20
+#define STATUS_COLUMNS 24
 
 typedef struct StatusRow
 {
@@ -269,9 +159,8 @@ PutState(StatusRow *row, const PipelineEntry *entry, bool found)
 	else
 		state = StatusPhaseName(entry->phase);
 
-	/* A running worker has no reason not to run. */
 	if (found && entry->phase == PIPELINE_RUNNING && strcmp(state, "running") == 0)
-		problem = NULL;
+		problem = pstrdup(entry->reason);
 	else if (found && entry->reason[0] != '\0' && strcmp(state, "blocked") != 0)
 	{
 		problem = pstrdup(entry->reason);
@@ -296,6 +185,7 @@ shard_pipeline_status(PG_FUNCTION_ARGS)
 	bool		found;
 	char		slot[NAMEDATALEN];
 	XLogRecPtr	current = RecoveryInProgress() ? InvalidXLogRecPtr : GetXLogInsertRecPtr();
+	int64		kept = WalKept(MyDatabaseId);
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -330,6 +220,10 @@ shard_pipeline_status(PG_FUNCTION_ARGS)
 		PutNull(&row);
 	PutText(&row, entry.last_error);
 	PutTime(&row, entry.last_error_at);
+	Put(&row, Int64GetDatum(entry.emitted));
+	Put(&row, Int64GetDatum(entry.repeated));
+	Put(&row, Int64GetDatum(kept));
+	PutText(&row, WalWarning(kept));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), row.values, row.nulls)));
 }
 

@@ -33,8 +33,8 @@ static Oid	held = InvalidOid;	/* database that this transaction wants to itself 
 /* ---- databases without a worker ---- */
 
 /*
- * Keep the launcher off a database and end its worker; returns the worker's
- * pid as long as it is there.
+ * Keep the launcher off a database; returns the pid of a worker as long as one
+ * is there, that of the pipeline first.
  */
 static pid_t
 Hold(Oid database)
@@ -47,7 +47,7 @@ Hold(Oid database)
 	if (entry != NULL)
 	{
 		entry->hold = MyProcPid;
-		pid = entry->pid;
+		pid = entry->pid != 0 ? entry->pid : entry->maintenance_pid;
 	}
 	LWLockRelease(&Pipeline->lock);
 	return pid;
@@ -99,9 +99,13 @@ Wake(bool launcher, bool worker)
 		LWLockAcquire(&Pipeline->lock, LW_EXCLUSIVE);
 		entry = StatusFind(MyDatabaseId);
 		if (entry != NULL)
+		{
 			entry->look = true;
+			entry->start_at = 0;	/* now, even if it failed before */
+		}
 		LWLockRelease(&Pipeline->lock);
 		StatusWakeWorker(MyDatabaseId);
+		StatusWakeLauncher(false);
 	}
 	if (launcher)
 		StatusWakeLauncher(true);

@@ -13,13 +13,13 @@
 
 /*
  * Without preloading there is no shared memory and so no pipeline; everything
- * then says so.  During pg_upgrade nothing may be started.
+ * then says so.
  */
 void
 PipelineInit(void)
 {
 	StatusInit();
 	HooksInit();
-	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
+	if (process_shared_preload_libraries_in_progress)
 		WorkerRegisterStatic(LAUNCHER_NAME, "PipelineLauncherMain", LAUNCHER_RESTART_SECONDS);
 }

@@ -12,28 +12,35 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "base/compat.h"
 #include "base/settings.h"
 #include "base/worker.h"
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pipeline/decode.h"
+#include "pipeline/wal_guard.h"
 #include "pipeline/worker.h"
 #include "replication/slot.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #define RESCAN_MS 30000
+#define DEFAULT_WAREHOUSE "shard/warehouse"	/* below the data directory */
 #define FIRST_PAUSE_MS 250
 #define LONGEST_PAUSE_MS 60000
 #define NO_WORKER_PAUSE_MS 5000
@@ -164,6 +171,114 @@ RefreshEntries(List *databases)
 	}
 	Pipeline->rescan = false;
 	LWLockRelease(&Pipeline->lock);
+}
+
+/* ---- warehouses of dropped databases ---- */
+
+/* A folder in the default warehouse whose database is gone. */
+typedef struct Orphan
+{
+	Oid			database;
+	TimestampTz seen;			/* for the first time */
+} Orphan;
+
+static List *orphans = NIL;
+
+/*
+ * The databases that have a folder, as a list of OIDs.
+ */
+static List *
+WarehouseFolders(void)
+{
+	List	   *folders = NIL;
+	DIR		   *dir = AllocateDir(DEFAULT_WAREHOUSE);
+	struct dirent *entry;
+
+	while (dir != NULL && (entry = ReadDirExtended(dir, DEFAULT_WAREHOUSE, LOG)) != NULL)
+	{
+		char	   *end;
+		unsigned long oid = strtoul(entry->d_name, &end, 10);
+
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && *end == '\0' && oid <= OID_MAX)
+			folders = lappend_oid(folders, (Oid) oid);
+	}
+	if (dir != NULL)
+		FreeDir(dir);
+	return folders;
+}
+
+static bool
+DatabaseExists(Oid database)
+{
+	bool		exists;
+
+	StartTransactionCommand();
+	exists = SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
+	CommitTransactionCommand();
+	return exists;
+}
+
+static Orphan *
+FindOrphan(Oid database)
+{
+	ListCell   *lc;
+	MemoryContext old;
+	Orphan	   *orphan;
+
+	foreach(lc, orphans)
+		if (((Orphan *) lfirst(lc))->database == database)
+			return lfirst(lc);
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	orphan = palloc(sizeof(Orphan));
+	orphan->database = database;
+	orphan->seen = GetCurrentTimestamp();
+	orphans = lappend(orphans, orphan);
+	MemoryContextSwitchTo(old);
+	return orphan;
+}
+
+static void
+RemoveOrphan(Orphan *orphan)
+{
+	char		path[MAXPGPATH];
+
+	snprintf(path, sizeof(path), "%s/%u", DEFAULT_WAREHOUSE, orphan->database);
+	ereport(LOG,
+			(errmsg("removing the lake of database %u, which was dropped", orphan->database)));
+	if (!rmtree(path, true))
+		ereport(WARNING,
+				(errmsg("some files of \"%s\" could not be removed", path)));
+	orphans = list_delete_ptr(orphans, orphan);
+	pfree(orphan);
+}
+
+/*
+ * DROP DATABASE leaves the database's folder in the default warehouse.  It goes
+ * when it has been without a database for as long as any other orphan is kept: a
+ * copy of the database may still read it.  Other warehouses may be shared with
+ * other servers, and are left alone.
+ */
+static void
+RemoveOrphans(void)
+{
+	static TimestampTz last = 0;
+	List	   *folders;
+	List	   *gone = NIL;
+	ListCell   *lc;
+
+	if (RecoveryInProgress() ||
+		!TimestampDifferenceExceeds(last, GetCurrentTimestamp(), Min(OrphanMinAge * 1000L, RESCAN_MS)))
+		return;
+	last = GetCurrentTimestamp();
+	foreach(lc, folders = WarehouseFolders())
+		if (!DatabaseExists(lfirst_oid(lc)))
+			gone = lappend(gone, FindOrphan(lfirst_oid(lc)));
+	foreach(lc, gone)
+		if (TimestampDifferenceExceeds(((Orphan *) lfirst(lc))->seen, GetCurrentTimestamp(),
+									   Min(OrphanMinAge, INT_MAX / 1000) * 1000))
+			RemoveOrphan(lfirst(lc));
+	list_free(gone);
+	list_free(folders);
 }
 
 static Started *
@@ -299,6 +414,7 @@ Round(void)
 	ListCell   *lc;
 
 	Reap();
+	WalGuard();					/* before a worker is started on a slot that must go */
 	databases = ListDatabases();
 	RefreshEntries(databases);
 	if (StatusServerProblem(&hint) == NULL)
@@ -307,6 +423,7 @@ Round(void)
 			StartIfDue(lfirst_oid(lc), &wait_ms);
 	}
 	DropOrphans(databases);
+	RemoveOrphans();
 	list_free(databases);
 	return wait_ms;
 }
@@ -318,5 +435,13 @@ PipelineLauncherMain(Datum arg)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	Attach();
 	for (;;)
-		WorkerWait(Round());
+	{
+		TimestampTz next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Round());
+		long		left;
+
+		/* Whatever wakes it up early asks for a whole round. */
+		while ((left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next)) > 0 &&
+			   !WorkerWait(Min(left, WAL_GUARD_MS)))
+			WalGuard();
+	}
 }

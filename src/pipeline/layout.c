@@ -12,15 +12,20 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "client/nested.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
-#include "partitioning/partdefs.h"
+#include "common/string.h"
+#include "partitioning/partdesc.h"
 #include "pipeline/layout.h"
+#include "router/map.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -46,7 +51,8 @@ ForgetRelation(Datum arg, Oid relid)
 	while ((leaf = hash_seq_search(&status)) != NULL)
 	{
 		if (relid == InvalidOid || relid == leaf->relid ||
-			(leaf->layout != NULL && relid == leaf->layout->parent))
+			(leaf->layout != NULL &&
+			 (relid == leaf->layout->parent || list_member_oid(leaf->layout->composites, relid))))
 			leaf->valid = false;
 	}
 }
@@ -64,6 +70,37 @@ LayoutInit(void)
 	CacheRegisterRelcacheCallback(ForgetRelation, (Datum) 0);
 }
 
+/*
+ * The number at the end of the name of a shard's schema; -1 if a relation is in
+ * another one.
+ */
+static int
+ShardOfSchema(Oid relid)
+{
+	char	   *name = get_namespace_name(get_rel_namespace(relid));
+	size_t		mark = strlen("_shard_");
+	int			shard = -1;
+	char	   *digits;
+
+	if (name == NULL || (digits = strrchr(name, '_')) == NULL || digits + 1 - name < mark ||
+		strncmp(digits + 1 - mark, "_shard_", mark) != 0 || !isdigit((unsigned char) digits[1]))
+		return -1;
+	shard = strtoint(digits + 1, &digits, 10);
+	return *digits == '\0' && shard < MAX_SHARDS ? shard : -1;
+}
+
+/*
+ * Tables partitioned by range use PostgreSQL's own operator classes: they are
+ * known by where their leaves are, all of them or none.
+ */
+static bool
+IsInShards(Relation parent)
+{
+	PartitionDesc desc = RelationGetPartitionDesc(parent, true);
+
+	return desc->nparts > 0 && ShardOfSchema(desc->oids[0]) >= 0;
+}
+
 bool
 LayoutIsRouted(Relation parent)
 {
@@ -73,13 +110,16 @@ LayoutIsRouted(Relation parent)
 	if (parent->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		return false;
 	key = RelationGetPartitionKey(parent);
+	if (key->strategy == PARTITION_STRATEGY_RANGE)
+		return IsInShards(parent);
 	schema = get_namespace_oid("_shard", true);
 	return key->strategy == PARTITION_STRATEGY_HASH && key->partnatts >= 1 &&
 		OidIsValid(schema) && get_func_namespace(key->partsupfunc[0].fn_oid) == schema;
 }
 
 /*
- * The remainder in a leaf's partition bound, which is the shard's index.
+ * The shard's index is the remainder in a leaf's partition bound, or, of a leaf
+ * that is a range, in the name of its schema.
  */
 int
 LayoutLeafShard(Oid leaf)
@@ -98,6 +138,8 @@ LayoutLeafShard(Oid leaf)
 
 		if (spec->strategy == PARTITION_STRATEGY_HASH)
 			shard = spec->remainder;
+		else if (spec->strategy == PARTITION_STRATEGY_RANGE)
+			shard = ShardOfSchema(leaf);
 	}
 	ReleaseSysCache(tuple);
 	return shard;
@@ -138,9 +180,27 @@ FillColumns(TableLayout *layout, TupleDesc desc)
 		col->typmod = att->atttypmod;
 		col->typlen = att->attlen;
 		col->typbyval = att->attbyval;
-		col->has_missing = att->atthasmissing;
 		ValueCodecInit(&col->codec, att->atttypid, att->atttypmod);
+		if (col->codec.nested != NULL)
+			layout->composites = list_concat(layout->composites, NestedRelations(col->codec.nested));
 		layout->ncols++;
+	}
+}
+
+/*
+ * Columns that were added with a default which the leaf's old rows have not
+ * stored.
+ */
+static void
+FillMissing(TableLayout *layout, TupleDesc desc)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		int			col = att->attisdropped ? -1 : ColumnByName(layout, NameStr(att->attname));
+
+		if (col >= 0)
+			layout->cols[col].has_missing = att->atthasmissing;
 	}
 }
 
@@ -194,24 +254,49 @@ FillKey(TableLayout *layout, Relation leaf)
 	}
 }
 
+/*
+ * Unique constraints of a table whose partition key is an expression hold within
+ * a shard.  What they identify a row by among all shards is their columns and
+ * those of the partition key; the leaves log whole rows then, see table/leaf.c.
+ */
 static void
-FillPartitionKey(TableLayout *layout, Relation parent)
+AddToKey(TableLayout *layout, int col, bool may_be_null)
+{
+	if (layout->cols[col].is_key)
+		return;
+	layout->cols[col].is_key = true;
+	layout->cols[col].null_key = may_be_null;
+	layout->keys[layout->nkeys++] = col;
+}
+
+static void
+FillPartitionColumn(TableLayout *layout, Relation parent, AttrNumber attnum)
+{
+	int			col = LayoutColumnByAttnum(layout, attnum) - layout->cols;
+
+	if (!layout->cols[col].is_key)
+		layout->key_logged = false;
+	layout->partition[layout->npartition++] = col;
+	if (layout->expression != NULL)
+		AddToKey(layout, col, !TupleDescAttr(RelationGetDescr(parent), attnum - 1)->attnotnull);
+}
+
+static void
+FillPartitionKey(TableLayout *layout, Relation parent, bool whole_rows)
 {
 	PartitionKey key = RelationGetPartitionKey(parent);
+	Bitmapset  *attnums;
+	int			attnum = -1;
 
-	layout->partition = palloc(Max(key->partnatts, 1) * sizeof(int));
-	for (int i = 0; i < key->partnatts; i++)
-	{
-		LayoutColumn *col;
-
-		if (key->partattrs[i] == 0)
-		{
-			layout->npartition = 0;
-			return;
-		}
-		col = LayoutColumnByAttnum(layout, key->partattrs[i]);
-		layout->partition[layout->npartition++] = col - layout->cols;
-	}
+	layout->partition = palloc(Max(layout->ncols, 1) * sizeof(int));
+	layout->nindexed = layout->nkeys;
+	layout->expression = LayoutKeyBuild(parent, &attnums);
+	if (layout->expression == NULL)
+		FillPartitionColumn(layout, parent, key->partattrs[0]);
+	layout->key_logged = true;
+	while ((attnum = bms_next_member(attnums, attnum)) >= 0)
+		FillPartitionColumn(layout, parent, attnum);
+	layout->key_logged |= whole_rows;
 }
 
 TableLayout *
@@ -225,8 +310,9 @@ LayoutBuild(Relation leaf, Relation parent)
 	layout->schema_name = get_namespace_name(RelationGetNamespace(parent));
 	layout->name = pstrdup(RelationGetRelationName(parent));
 	FillColumns(layout, RelationGetDescr(parent));
+	FillMissing(layout, RelationGetDescr(leaf));
 	FillKey(layout, leaf);
-	FillPartitionKey(layout, parent);
+	FillPartitionKey(layout, parent, leaf->rd_rel->relreplident == REPLICA_IDENTITY_FULL);
 	return layout;
 }
 
@@ -258,7 +344,8 @@ static bool
 LayoutEqual(const TableLayout *a, const TableLayout *b)
 {
 	if (a->parent != b->parent || a->ncols != b->ncols || a->nkeys != b->nkeys ||
-		a->whole_row != b->whole_row || a->npartition != b->npartition ||
+		a->whole_row != b->whole_row || a->nindexed != b->nindexed ||
+		a->key_logged != b->key_logged || a->npartition != b->npartition ||
 		strcmp(a->name, b->name) != 0 || strcmp(a->schema_name, b->schema_name) != 0)
 		return false;
 	for (int i = 0; i < a->ncols; i++)
@@ -267,7 +354,9 @@ LayoutEqual(const TableLayout *a, const TableLayout *b)
 		const LayoutColumn *y = &b->cols[i];
 
 		if (x->attnum != y->attnum || x->typid != y->typid || x->typmod != y->typmod ||
-			strcmp(x->name, y->name) != 0)
+			x->null_key != y->null_key || strcmp(x->name, y->name) != 0 ||
+			(x->codec.nested != NULL &&
+			 strcmp(ValueEngineType(&x->codec), ValueEngineType(&y->codec)) != 0))
 			return false;
 	}
 	return memcmp(a->keys, b->keys, a->nkeys * sizeof(int)) == 0 &&
@@ -324,6 +413,24 @@ SetLayout(Leaf *leaf, Relation rel, Relation parent)
 	MemoryContextSwitchTo(old);
 }
 
+/*
+ * The router of a leaf, by the schema that the leaf is in: <router>_shard_<n>.
+ */
+static void
+SetRouter(Leaf *leaf, Relation rel)
+{
+	char	   *schema = get_namespace_name(RelationGetNamespace(rel));
+	size_t		len = schema != NULL ? strlen(schema) : 0;
+
+	while (len > 0 && isdigit((unsigned char) schema[len - 1]))
+		len--;
+	memset(&leaf->counters, 0, sizeof(leaf->counters));
+	leaf->router[0] = '\0';
+	if (len > strlen("_shard_") && strncmp(schema + len - strlen("_shard_"), "_shard_", strlen("_shard_")) == 0)
+		strlcpy(leaf->router, schema, len - strlen("_shard_") + 1);
+	leaf->counters.name = leaf->router;
+}
+
 static void
 BuildLeaf(Leaf *leaf, Relation rel)
 {
@@ -340,6 +447,7 @@ BuildLeaf(Leaf *leaf, Relation rel)
 			if (LayoutIsRouted(parent))
 			{
 				SetLayout(leaf, rel, parent);
+				SetRouter(leaf, rel);
 				leaf->shard = LayoutLeafShard(RelationGetRelid(rel));
 				leaf->wanted = true;
 			}

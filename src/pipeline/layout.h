@@ -11,7 +11,10 @@
 #define SHARD_PIPELINE_LAYOUT_H
 
 #include "postgres.h"
+#include "base/counters.h"
 #include "client/values.h"
+#include "nodes/pg_list.h"
+#include "pipeline/layout_key.h"
 #include "utils/relcache.h"
 
 typedef struct LayoutColumn
@@ -23,6 +26,7 @@ typedef struct LayoutColumn
 	int16		typlen;
 	bool		typbyval;
 	bool		is_key;
+	bool		null_key;		/* a key that may be null */
 	bool		has_missing;	/* added with a default that old rows have not stored */
 	ValueCodec	codec;
 } LayoutColumn;
@@ -39,8 +43,12 @@ typedef struct TableLayout
 	bool		whole_row;		/* the key is the whole row: REPLICA IDENTITY FULL, no primary key */
 	int			nkeys;
 	int		   *keys;			/* indexes into cols, in the order of the key's index */
+	int			nindexed;		/* that many are in the index; the rest tells shards apart */
 	int			npartition;
-	int		   *partition;		/* indexes into cols; npartition = 0: an expression */
+	int		   *partition;		/* indexes into cols: the partition key's columns */
+	LayoutKey  *expression;		/* of the partition key, or NULL */
+	bool		key_logged;		/* the WAL has all of it of a deleted row */
+	List	   *composites;		/* of Oid: relations of composite types in its columns */
 } TableLayout;
 
 typedef struct Leaf
@@ -51,6 +59,8 @@ typedef struct Leaf
 	int			shard;			/* -1 = not known */
 	TableLayout *layout;		/* NULL unless wanted; owned by layout.c */
 	AttrNumber *attnums;		/* per column of the layout: the leaf's */
+	char		router[NAMEDATALEN];	/* whose shard it is in */
+	CounterHandle counters;		/* that router's */
 	void	   *changes;		/* for changes.c: where its rows go in this batch */
 } Leaf;
 

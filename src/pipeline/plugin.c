@@ -11,8 +11,11 @@
 
 #include "base/compat.h"
 #include "base/origin.h"
+#include "catalog/pg_inherits.h"
 #include "pipeline/changes.h"
+#include "pipeline/emitted.h"
 #include "pipeline/layout.h"
+#include "pipeline/message.h"
 #include "pipeline/plugin.h"
 #include "replication/logical.h"
 #include "utils/rel.h"
@@ -122,6 +125,48 @@ Truncate(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, int nrelations,
 	list_free(done);
 }
 
+/*
+ * A table was altered: note its layout here, in the order of the WAL.  All its
+ * leaves look alike; any will do.
+ */
+static void
+NoteLayout(const LayoutMessage *message)
+{
+	List	   *leaves = find_inheritance_children(message->parent, NoLock);
+	Relation	rel = leaves == NIL ? NULL : RelationIdGetRelation(linitial_oid(leaves));
+	Leaf	   *leaf;
+
+	if (!RelationIsValid(rel))
+		return;
+	leaf = LayoutLeaf(rel);
+	if (leaf->wanted)
+		ChangesNoteLayout(leaf, &current, message->rewritten);
+	RelationClose(rel);
+}
+
+/*
+ * Messages of ours; markers of shard.flush() and messages of others pass by.
+ */
+static void
+Message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr message_lsn,
+		bool transactional, const char *prefix, Size size, const char *data)
+{
+	if (!transactional)
+		return;
+	if (strcmp(prefix, EVENT_MESSAGE_PREFIX) == 0)
+	{
+		rows++;
+		EmittedAdd(&current, data, size);
+	}
+	else if (strcmp(prefix, LAYOUT_MESSAGE_PREFIX) == 0 && size == sizeof(LayoutMessage))
+	{
+		LayoutMessage message;
+
+		memcpy(&message, data, sizeof(message));
+		NoteLayout(&message);
+	}
+}
+
 static void
 Commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn)
 {
@@ -148,6 +193,7 @@ _PG_output_plugin_init(OutputPluginCallbacks *cb)
 	cb->begin_cb = Begin;
 	cb->change_cb = Change;
 	cb->truncate_cb = Truncate;
+	cb->message_cb = Message;
 	cb->commit_cb = Commit;
 	cb->filter_by_origin_cb = FilterOrigin;
 	cb->shutdown_cb = Shutdown;

@@ -7,6 +7,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "lake/lake.h"
 #include "miscadmin.h"
 #include "pipeline/position.h"
 #include "utils/builtins.h"
@@ -204,4 +205,17 @@ RegisteredSetSynced(Oid relation, const Position *position,
 			 " timeline = $3, slot_generation = $4, lsn = $5, snapshot = $6, snapshot_lsn = $7"
 			 " WHERE relation = $1",
 			 relation, position, snapshot, snapshot_lsn);
+}
+
+IcebergKeyValue *
+PositionSummary(const Position *position, int *n)
+{
+	IcebergKeyValue *summary = palloc(4 * sizeof(IcebergKeyValue));
+
+	summary[0] = (IcebergKeyValue) {"shard.system-identifier", psprintf(UINT64_FORMAT, position->system)};
+	summary[1] = (IcebergKeyValue) {"shard.timeline", psprintf("%u", position->timeline)};
+	summary[2] = (IcebergKeyValue) {"shard.slot-generation", psprintf(INT64_FORMAT, position->generation)};
+	summary[3] = (IcebergKeyValue) {POSITION_LSN, psprintf("%X/%X", LSN_FORMAT_ARGS(position->lsn))};
+	*n = 4;
+	return summary;
 }

@@ -9,6 +9,7 @@
 
 #include "postgres.h"
 #include "access/xlogdefs.h"
+#include "lake/iceberg/iceberg.h"
 #include "nodes/pg_list.h"
 
 /* A place in the history of a server. */
@@ -57,5 +58,8 @@ extern void RegisteredSetPosition(Oid relation, const Position *position);
 /* Its state equals the heap as this snapshot sees it; NULL: compare it again. */
 extern void RegisteredSetSynced(Oid relation, const Position *position,
 								const char *snapshot, XLogRecPtr snapshot_lsn);
+
+/* The position as entries of a snapshot's summary. */
+extern IcebergKeyValue *PositionSummary(const Position *position, int *n);
 
 #endif							/* SHARD_PIPELINE_POSITION_H */

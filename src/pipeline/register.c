@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -23,6 +24,8 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "pipeline/message.h"
+#include "pipeline/lake_options.h"
 #include "pipeline/register.h"
 #include "pipeline/schema.h"
 #include "pipeline/worker.h"
@@ -34,14 +37,17 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #define EVENTS_SUFFIX "_events"
 
 /* Longest time to wait for queries on a foreign table that gets a column. */
 #define FOREIGN_LOCK_TIMEOUT "2s"
 
+PG_FUNCTION_INFO_V1(shard_lake_notes);
 PG_FUNCTION_INFO_V1(shard_lake_register);
 PG_FUNCTION_INFO_V1(shard_lake_unregister);
+PG_FUNCTION_INFO_V1(shard_on_table_change);
 PG_FUNCTION_INFO_V1(shard_on_table_rewrite);
 
 static void
@@ -86,18 +92,6 @@ RegisterProblem(Oid relation, const char *problem)
 	End();
 }
 
-void
-RegisterUnfit(const RegisteredTable *table, const char *column)
-{
-	RegisterProblem(table->relation,
-					psprintf("column \"%s\" has a value that the lake cannot hold", column));
-	ereport(WARNING,
-			(errmsg("table \"%s.%s\" is left out of the pipeline", table->namespace, table->name),
-			 errdetail("Column \"%s\" has a value that the lake cannot hold.", column),
-			 errhint("Use numeric without precision for NaN, keep timestamps before the year 290000, "
-					 "and distribute the table again.")));
-}
-
 TableLayout *
 RegisterLayout(Oid relation)
 {
@@ -119,12 +113,8 @@ RegisterLayout(Oid relation)
 
 /* ---- foreign tables ---- */
 
-/*
- * Name of the foreign table of a lake table, in schema lake; a long name is cut
- * such that the two of a table differ.
- */
-static char *
-ForeignName(const char *namespace, const char *name)
+char *
+RegisterForeignName(const char *namespace, const char *name)
 {
 	char	   *foreign = strcmp(namespace, "public") == 0 ? pstrdup(name) :
 		psprintf("%s_%s", namespace, name);
@@ -137,6 +127,32 @@ ForeignName(const char *namespace, const char *name)
 		return psprintf("%.*s%s", pg_mbcliplen(foreign, len - suffix, NAMEDATALEN - 1 - suffix),
 						foreign, EVENTS_SUFFIX);
 	return pnstrdup(foreign, pg_mbcliplen(foreign, len, NAMEDATALEN - 1));
+}
+
+/* A part of a foreign table's option "table": quoted where it has to be. */
+static char *
+OptionPart(const char *name)
+{
+	StringInfoData quoted;
+
+	if (strpbrk(name, ".\"") == NULL)
+		return pstrdup(name);
+	initStringInfo(&quoted);
+	appendStringInfoChar(&quoted, '"');
+	for (const char *p = name; *p != '\0'; p++)
+	{
+		if (*p == '"')
+			appendStringInfoChar(&quoted, '"');
+		appendStringInfoChar(&quoted, *p);
+	}
+	appendStringInfoChar(&quoted, '"');
+	return quoted.data;
+}
+
+char *
+RegisterTableOption(const char *namespace, const char *name)
+{
+	return quote_literal_cstr(psprintf("%s.%s", OptionPart(namespace), OptionPart(name)));
 }
 
 static char *
@@ -152,7 +168,7 @@ ForeignTableOf(const char *namespace, const char *name)
 {
 	Oid			schema = get_namespace_oid("lake", true);
 	Oid			relation = OidIsValid(schema) ?
-		get_relname_relid(ForeignName(namespace, name), schema) : InvalidOid;
+		get_relname_relid(RegisterForeignName(namespace, name), schema) : InvalidOid;
 
 	if (OidIsValid(relation) && get_rel_relkind(relation) != RELKIND_FOREIGN_TABLE)
 		return InvalidOid;
@@ -166,7 +182,7 @@ ForeignTableOf(const char *namespace, const char *name)
 static void
 MakeForeignTable(const char *namespace, const char *name, const TableLayout *layout, bool events)
 {
-	char	   *foreign = ForeignName(namespace, name);
+	char	   *foreign = RegisterForeignName(namespace, name);
 	char	   *qualified = psprintf("lake.%s", quote_identifier(foreign));
 	char	   *described = psprintf(events ? "events of table %s" : "rows of table %s as they are in the lake",
 									 quote_qualified_identifier(layout->schema_name, layout->name));
@@ -183,7 +199,7 @@ MakeForeignTable(const char *namespace, const char *name, const TableLayout *lay
 	for (int i = 0; i < layout->ncols; i++)
 		appendStringInfo(&sql, "%s%s", i > 0 || events ? ", " : "", ColumnSql(&layout->cols[i]));
 	appendStringInfo(&sql, ") SERVER lake OPTIONS (\"table\" %s)",
-					 quote_literal_cstr(psprintf("%s.%s", namespace, name)));
+					 RegisterTableOption(namespace, name));
 	Run(sql.data);
 	Run(psprintf("COMMENT ON FOREIGN TABLE %s IS %s", qualified, quote_literal_cstr(described)));
 	Run(psprintf("ALTER FOREIGN TABLE %s OWNER TO %s", qualified,
@@ -197,54 +213,135 @@ DropForeignTable(const char *namespace, const char *name)
 
 	if (OidIsValid(relation))
 		Run(psprintf("DROP FOREIGN TABLE lake.%s CASCADE",
-					 quote_identifier(ForeignName(namespace, name))));
+					 quote_identifier(RegisterForeignName(namespace, name))));
 }
 
 /*
- * Bring one column of a foreign table up to a column of the layout, whose field
- * id is given.
+ * The field that a field has become, NULL if the column is gone.  In a state the
+ * newest field of a column counts; false if this one was not that before.
+ */
+static bool
+Successor(const TableLayout *layout, bool events, const IcebergSchema *before,
+		  const IcebergSchema *after, const IcebergField *field, const IcebergField **new)
+{
+	AttrNumber	attnum = field->id % COLUMN_GENERATION;
+
+	*new = IcebergFieldById(after, field->id);
+	if (events)
+		return true;
+	*new = LayoutColumnByAttnum(layout, attnum) == NULL ? NULL : SchemaColumn(after, 0, attnum);
+	return SchemaColumn(before, 0, attnum) == field;
+}
+
+/*
+ * Columns that the lake's table has lost, and those that have another name now;
+ * these by way of names that nobody has, as two may have changed theirs.
  */
 static void
-FitForeignColumn(Oid relation, const char *table, const LayoutColumn *col, int id,
-				 const IcebergSchema *before)
+FollowNames(Oid relation, const char *table, const TableLayout *layout, bool events,
+			const IcebergSchema *before, const IcebergSchema *after)
 {
-	const IcebergField *field = IcebergFieldById(before, id);
-	const IcebergField *namesake = IcebergFieldByName(before, col->name);
-	AttrNumber	attnum;
+	for (int pass = 0; pass < 2; pass++)
+		for (int i = 0; i < before->nfields; i++)
+		{
+			const IcebergField *old = &before->fields[i];
+			const IcebergField *new;
+			char	   *passing = psprintf("_shard_%d", old->id);
+			const char *from = pass == 0 ? old->name : passing;
 
-	/* The name belonged to a column that was dropped. */
-	if (namesake != NULL && namesake->id != id &&
-		get_attnum(relation, col->name) != InvalidAttrNumber)
-		Run(psprintf("ALTER FOREIGN TABLE %s RENAME COLUMN %s TO %s", table,
-					 quote_identifier(col->name),
-					 quote_identifier(psprintf("%s_%d", col->name, namesake->id))));
-	attnum = get_attnum(relation, col->name);
-	if (attnum == InvalidAttrNumber && field != NULL &&
-		get_attnum(relation, field->name) != InvalidAttrNumber)
+			if (!Successor(layout, events, before, after, old, &new) ||
+				get_attnum(relation, from) == InvalidAttrNumber ||
+				(new != NULL && strcmp(new->name, old->name) == 0))
+				continue;
+			if (new != NULL)
+				Run(psprintf("ALTER FOREIGN TABLE %s RENAME COLUMN %s TO %s", table,
+							 quote_identifier(from), quote_identifier(pass == 0 ? passing : new->name)));
+			else if (pass == 0)
+				Run(psprintf("ALTER FOREIGN TABLE %s DROP COLUMN %s", table, quote_identifier(from)));
+			CommandCounterIncrement();
+		}
+}
+
+/*
+ * A field that was wider than its column is now stays so: its earlier values may
+ * need it.
+ */
+static bool
+IsWider(const IcebergField *field, const LayoutColumn *col)
+{
+	LakeType	type = col->codec.type;
+
+	return field->primitive && col->codec.nested == NULL &&
+		(field->type.kind != type.kind ||
+		 (type.kind == LAKE_DECIMAL && field->type.precision != type.precision));
+}
+
+/*
+ * Earlier events keep the values that a column of another type had.  A type, in
+ * which these can be read like its values of now.
+ */
+static const char *
+TypeOfBoth(const LayoutColumn *col)
+{
+	if (col->codec.nested != NULL)
+		return "pg_catalog.jsonb";
+	switch (col->codec.type.kind)
 	{
-		Run(psprintf("ALTER FOREIGN TABLE %s RENAME COLUMN %s TO %s", table,
-					 quote_identifier(field->name), quote_identifier(col->name)));
-		attnum = get_attnum(relation, col->name);
+		case LAKE_INT:
+			return "pg_catalog.int4";
+		case LAKE_LONG:
+			return "pg_catalog.int8";
+		case LAKE_STRING:
+			return "pg_catalog.text";
+		default:
+			return format_type_extended(getBaseType(col->typid), col->typmod,
+										FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 	}
+}
+
+static void
+FitForeignColumn(Oid relation, const char *table, const LayoutColumn *col, const IcebergField *field,
+				 bool events)
+{
+	const char *name = field->name;
+	AttrNumber	attnum = get_attnum(relation, name);
+	const char *type = NULL;
+	HeapTuple	tuple;
+	Form_pg_attribute att;
+
 	if (attnum == InvalidAttrNumber)
+	{
 		Run(psprintf("ALTER FOREIGN TABLE %s ADD COLUMN %s", table, ColumnSql(col)));
-	else if (get_atttype(relation, attnum) != col->typid)
+		return;
+	}
+	if (IsWider(field, col))
+		return;
+	tuple = SearchSysCacheAttNum(relation, attnum);
+	att = (Form_pg_attribute) GETSTRUCT(tuple);
+	if (events && getBaseType(att->atttypid) != getBaseType(col->typid))
+		type = TypeOfBoth(col);
+	else if (att->atttypid != col->typid || att->atttypmod != col->typmod)
+		type = format_type_extended(col->typid, col->typmod,
+									FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	if (type != NULL)
 		Run(psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE %s", table,
-					 quote_identifier(col->name),
-					 format_type_extended(col->typid, col->typmod,
-										  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY)));
+					 quote_identifier(name), type));
+	ReleaseSysCache(tuple);
 }
 
 static void
 FitForeignTable(const char *namespace, const char *name, const TableLayout *layout, int offset,
-				const IcebergSchema *before)
+				const IcebergSchema *before, const IcebergSchema *after)
 {
 	Oid			relation = ForeignTableOf(namespace, name);
-	char	   *table = psprintf("lake.%s", quote_identifier(ForeignName(namespace, name)));
+	char	   *table = psprintf("lake.%s", quote_identifier(RegisterForeignName(namespace, name)));
 
-	for (int i = 0; OidIsValid(relation) && i < layout->ncols; i++)
+	if (!OidIsValid(relation))
+		return;
+	FollowNames(relation, table, layout, offset > 0, before, after);
+	for (int i = 0; i < layout->ncols; i++)
 		FitForeignColumn(relation, table, &layout->cols[i],
-						 offset + layout->cols[i].attnum, before);
+						 SchemaColumn(after, offset, layout->cols[i].attnum), offset > 0);
 }
 
 /*
@@ -253,7 +350,7 @@ FitForeignTable(const char *namespace, const char *name, const TableLayout *layo
  */
 void
 RegisterColumns(const RegisteredTable *table, const TableLayout *layout,
-				const IcebergSchema *state, const IcebergSchema *events)
+				const IcebergSchema *before, const IcebergSchema *after, bool events)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -264,8 +361,8 @@ RegisterColumns(const RegisteredTable *table, const TableLayout *layout,
 	{
 		Begin();
 		Run("SET LOCAL lock_timeout = '" FOREIGN_LOCK_TIMEOUT "'");
-		FitForeignTable(table->namespace, table->name, layout, 0, state);
-		FitForeignTable(table->namespace, table->events_name, layout, EVENT_COLUMNS, events);
+		FitForeignTable(table->namespace, events ? table->events_name : table->name, layout,
+						events ? EVENT_COLUMNS : 0, before, after);
 		Run("SET LOCAL lock_timeout = 0");
 		End();
 		ReleaseCurrentSubTransaction();
@@ -279,9 +376,9 @@ RegisterColumns(const RegisteredTable *table, const TableLayout *layout,
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		ereport(WARNING,
-				(errmsg("could not give the foreign tables of \"%s.%s\" their new columns: %s",
-						table->namespace, table->name, error->message),
-				 errhint("Alter them by hand: ALTER FOREIGN TABLE ... ADD COLUMN.")));
+				(errmsg("could not give the foreign table of \"%s.%s\" its new columns: %s",
+						table->namespace, events ? table->events_name : table->name, error->message),
+				 errhint("Alter it by hand, with ALTER FOREIGN TABLE.")));
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
@@ -292,18 +389,19 @@ RegisterColumns(const RegisteredTable *table, const TableLayout *layout,
 
 static void
 MakeLakeTables(const char *namespace, const char *name, const char *events_name,
-			   const TableLayout *layout)
+			   const TableLayout *layout, IcebergSchema *state, IcebergSchema *events)
 {
 	IcebergKeyValue properties[1] = {{"shard.relation",
 	quote_qualified_identifier(layout->schema_name, layout->name)}};
 	int		   *sort;
-	int			nsort = StateSortFields(layout, &sort);
+	int			nsort = StateSortFields(layout, state, &sort);
 	int			by_time[2] = {EVENT_LSN, EVENT_SEQ};
+	Jsonb	   *options = LakeOptionsOf(layout->parent);
 
-	(void) LakeCreate(namespace, name, NULL, StateSchema(layout), sort, nsort,
-					  properties, 1);
-	(void) LakeCreate(namespace, events_name, NULL, EventsSchema(layout), by_time, 2,
-					  properties, 1);
+	(void) LakeCreate(namespace, name, NULL, state,
+					  LakeOptionsShape(options, false, state, sort, nsort), properties, 1);
+	(void) LakeCreate(namespace, events_name, NULL, events,
+					  LakeOptionsShape(options, true, events, by_time, 2), properties, 1);
 }
 
 static void
@@ -333,6 +431,23 @@ EventsName(const char *name)
 	return psprintf("%s%s", name, EVENTS_SUFFIX);
 }
 
+static bool
+IsRegistered(const char *namespace, const char *name, const char *events_name)
+{
+	ListCell   *lc;
+
+	foreach(lc, RegisteredTables())
+	{
+		RegisteredTable *table = lfirst(lc);
+
+		if (strcmp(table->namespace, namespace) == 0 &&
+			(strcmp(table->name, name) == 0 || strcmp(table->events_name, name) == 0 ||
+			 strcmp(table->name, events_name) == 0))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Make a table's place in the lake.  synced: it is empty, and the pipeline sees
  * what will be written into it.
@@ -343,6 +458,12 @@ Register(Oid relation, bool synced, const Position *position)
 	TableLayout *layout = RegisterLayout(relation);
 	char	   *events_name = EventsName(layout->name);
 
+	/* what a transaction that aborted left in a catalog outside */
+	if (!IsRegistered(layout->schema_name, layout->name, events_name))
+	{
+		LakeDropOwned(layout->schema_name, layout->name);
+		LakeDropOwned(layout->schema_name, events_name);
+	}
 	if (LakeOpen(layout->schema_name, layout->name, true) != NULL ||
 		LakeOpen(layout->schema_name, events_name, true) != NULL)
 		ereport(ERROR,
@@ -350,7 +471,8 @@ Register(Oid relation, bool synced, const Position *position)
 				 errmsg("the lake has a table \"%s.%s\" or \"%s.%s\" already",
 						layout->schema_name, layout->name, layout->schema_name, events_name),
 				 errhint("Rename the table, or remove the rows of these tables from iceberg_tables.")));
-	MakeLakeTables(layout->schema_name, layout->name, events_name, layout);
+	MakeLakeTables(layout->schema_name, layout->name, events_name, layout,
+				   StateSchema(layout), EventsSchema(layout));
 	Record(layout, events_name, synced, position);
 	MakeForeignTable(layout->schema_name, layout->name, layout, false);
 	MakeForeignTable(layout->schema_name, events_name, layout, true);
@@ -362,7 +484,50 @@ RegisterAnew(const RegisteredTable *table, const TableLayout *layout)
 {
 	LakeDrop(table->namespace, table->name);
 	LakeDrop(table->namespace, table->events_name);
-	MakeLakeTables(table->namespace, table->name, table->events_name, layout);
+	MakeLakeTables(table->namespace, table->name, table->events_name, layout,
+				   StateSchema(layout), EventsSchema(layout));
+}
+
+void
+RegisterCopy(const RegisteredTable *table, const TableLayout *layout,
+			 const IcebergMetadata *state, const IcebergMetadata *events)
+{
+	IcebergSchema state_schema = *IcebergCurrentSchema(state);
+	IcebergSchema events_schema = *IcebergCurrentSchema(events);
+
+	LakeDrop(table->namespace, table->name);
+	LakeDrop(table->namespace, table->events_name);
+	MakeLakeTables(table->namespace, table->name, table->events_name, layout,
+				   &state_schema, &events_schema);
+}
+
+/*
+ * _shard.lake_notes(relation regclass): what one should know before a table goes
+ * to the lake.  Numbers that are kept as text cannot be summed up there.
+ */
+Datum
+shard_lake_notes(PG_FUNCTION_ARGS)
+{
+	Relation	rel = relation_open(PG_GETARG_OID(0), AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		bool		as_text;
+
+		if (att->attisdropped || getBaseType(att->atttypid) != NUMERICOID)
+			continue;
+		(void) LakeTypeFromPg(att->atttypid, att->atttypmod, &as_text);
+		if (as_text)
+			ereport(NOTICE,
+					(errmsg("column \"%s\" of table \"%s\" is kept as text in the lake",
+							NameStr(att->attname), RelationGetRelationName(rel)),
+					 errdetail("A decimal of the lake has at most 38 digits, a fixed number of them after the point."),
+					 errhint("Declare it as numeric(precision, scale), with a precision of at most 38, to keep it as a number.")));
+	}
+	relation_close(rel, AccessShareLock);
+	PG_RETURN_VOID();
 }
 
 /*
@@ -411,46 +576,82 @@ shard_lake_unregister(PG_FUNCTION_ARGS)
 		LakeDrop(table->namespace, table->name);
 		LakeDrop(table->namespace, table->events_name);
 	}
+	Begin();
+	RunWithArgs("DELETE FROM _shard.dead_letter WHERE relation = $1", 1, types, args, NULL);
+	End();
 	WakeWorkerAtCommit();
 	PG_RETURN_VOID();
 }
 
-/* ---- rewritten tables ---- */
+/* ---- altered tables ---- */
 
 /*
- * _shard.on_table_rewrite(): ALTER TABLE gives rows new values that no change
- * tells of, so the table has to be compared.  The command holds the lock that
- * keeps a comparison from running until it commits.  The newest snapshot, as
- * the pipeline updates the row with every flush.
+ * Tell the pipeline, in the order of the WAL, that a table looks different from
+ * here on: a message that the output plugin reads under the catalog as it is
+ * now.
  */
-Datum
-shard_on_table_rewrite(PG_FUNCTION_ARGS)
+static void
+LogLayouts(const char *sql, bool rewritten)
 {
-	SPIPlanPtr	plan;
 	Oid			user;
 	int			sec_context;
-
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function was not called by an event trigger")));
 
 	/* Who may alter a table need not have rights in our catalog. */
 	GetUserIdAndSecContext(&user, &sec_context);
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
-	plan = SPI_prepare("UPDATE _shard.lake_table SET synced = false WHERE synced AND relation ="
-					   " (SELECT inhparent FROM pg_catalog.pg_inherits"
-					   " WHERE inhrelid = pg_catalog.pg_event_trigger_table_rewrite_oid())",
-					   0, NULL);
-	if (plan == NULL ||
-		SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(), InvalidSnapshot,
-							 false, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not mark a rewritten table");
-	if (SPI_processed > 0)
-		WakeWorkerAtCommit();
+	PushActiveSnapshot(GetLatestSnapshot());
+	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for altered tables");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		LayoutMessage message = {.rewritten = rewritten};
+
+		message.parent = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+														SPI_tuptable->tupdesc, 1, &isnull));
+		LogTransactional(LAYOUT_MESSAGE_PREFIX, (char *) &message, sizeof(message));
+	}
+	PopActiveSnapshot();
 	SPI_finish();
 	SetUserIdAndSecContext(user, sec_context);
+}
+
+static void
+RequireEventTrigger(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function was not called by an event trigger")));
+}
+
+/*
+ * _shard.on_table_rewrite(): ALTER TABLE gives rows new values that no change
+ * tells of, so the table has to be compared.
+ */
+Datum
+shard_on_table_rewrite(PG_FUNCTION_ARGS)
+{
+	RequireEventTrigger(fcinfo);
+	LogLayouts("SELECT l.relation FROM _shard.lake_table l JOIN pg_catalog.pg_inherits i"
+			   " ON i.inhparent = l.relation"
+			   " WHERE i.inhrelid = pg_catalog.pg_event_trigger_table_rewrite_oid()", true);
+	PG_RETURN_NULL();
+}
+
+/*
+ * _shard.on_table_change(): columns may have come, gone, or changed their names;
+ * of a composite type any table may have columns.
+ */
+Datum
+shard_on_table_change(PG_FUNCTION_ARGS)
+{
+	RequireEventTrigger(fcinfo);
+	LogLayouts("SELECT DISTINCT l.relation FROM _shard.lake_table l,"
+			   " pg_catalog.pg_event_trigger_ddl_commands() c"
+			   " WHERE c.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.objid = l.relation"
+			   " OR c.command_tag = 'ALTER TYPE'", false);
 	PG_RETURN_NULL();
 }
 

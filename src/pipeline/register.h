@@ -17,22 +17,35 @@
 extern int	RegisterMissing(void);
 
 /*
- * Give the foreign tables of a registered table the columns of a layout, with
- * the names and types that they have from now on; state and events are the
- * schemas until now.  A foreign table that cannot be altered soon stays as it
- * is, with a warning.
+ * Give the foreign table of a registered table, or of its event log, the columns
+ * of a layout, with the names and types that they have from now on; before and
+ * after are the lake table's schemas.  A foreign table that cannot be altered
+ * soon stays as it is, with a warning.
  */
 extern void RegisterColumns(const RegisteredTable *table, const TableLayout *layout,
-							const IcebergSchema *state, const IcebergSchema *events);
+							const IcebergSchema *before, const IcebergSchema *after, bool events);
 
 /* Begin the lake tables of a registered table anew; what they held is gone. */
 extern void RegisterAnew(const RegisteredTable *table, const TableLayout *layout);
 
+/*
+ * The same, with the schemas of tables that are another server's, for what is
+ * copied from them.
+ */
+extern void RegisterCopy(const RegisteredTable *table, const TableLayout *layout,
+						 const IcebergMetadata *state, const IcebergMetadata *events);
+
 /* A problem that keeps a table out of the pipeline; NULL = none any more. */
 extern void RegisterProblem(Oid relation, const char *problem);
 
-/* The problem of a column with a value that the lake cannot hold; warns. */
-extern void RegisterUnfit(const RegisteredTable *table, const char *column);
+/*
+ * Name of the foreign table of a lake table, in schema lake; a long name is cut
+ * such that the two of a table differ.
+ */
+extern char *RegisterForeignName(const char *namespace, const char *name);
+
+/* Its option "table", as a literal. */
+extern char *RegisterTableOption(const char *namespace, const char *name);
 
 /* The layout that a parent has now, in the current memory context. */
 extern TableLayout *RegisterLayout(Oid relation);

@@ -17,8 +17,6 @@
  */
 #include "postgres.h"
 
-#include <unistd.h>
-
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -28,16 +26,20 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "executor/tuptable.h"
+#include "lake/io/io.h"
 #include "lake/lake.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pipeline/changes.h"
 #include "pipeline/files.h"
 #include "pipeline/fold.h"
+#include "pipeline/inherit.h"
 #include "pipeline/layout.h"
+#include "pipeline/letters.h"
 #include "pipeline/register.h"
 #include "pipeline/resync.h"
 #include "pipeline/schema.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
@@ -55,12 +57,14 @@ typedef struct Resync
 	XLogRecPtr	snapshot_lsn;
 	LakeTable  *state;
 	LakeTable  *events;
+	LakeTable  *from_state;		/* another server's, of which they are to be copies, or NULL */
+	LakeTable  *from_events;
 	IcebergSchema *state_schema;
 	IcebergSchema *events_schema;
 	IcebergSchema *next_state;
 	IcebergSchema *next_events;
 	int64		rows;
-	const char *unfit;			/* column with a value that the lake cannot hold, or NULL */
+	bool		busy;			/* somebody else has a lock on the table */
 } Resync;
 
 /* ---- snapshots as text ---- */
@@ -136,15 +140,37 @@ static void
 MakeHeapTable(const Resync *resync)
 {
 	StringInfoData sql;
-	char		type[64];
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "CREATE OR REPLACE TEMP TABLE pipeline_heap (shard INTEGER, key VARCHAR");
 	for (int i = 0; i < resync->layout->ncols; i++)
 		appendStringInfo(&sql, ", f%d %s", resync->layout->cols[i].attnum,
-						 LakeTypeEngineName(resync->layout->cols[i].codec.type, type, sizeof(type)));
+						 LayoutEngineType(&resync->layout->cols[i]));
 	appendStringInfoChar(&sql, ')');
 	(void) EngineRun(resync->conn, sql.data);
+}
+
+/*
+ * A value that the lake cannot hold is null there, and makes a letter; in the
+ * key it keeps the row out.
+ */
+static bool
+CheckHeapRow(const Resync *resync, const AttrNumber *attnums, TupleTableSlot *slot)
+{
+	TableLayout *layout = resync->layout;
+	bool		usable = true;
+
+	for (int i = 0; i < layout->ncols; i++)
+	{
+		int			at = attnums[i] - 1;
+
+		if (ValueAlwaysFits(&layout->cols[i].codec) || slot->tts_isnull[at] ||
+			ValueFits(&layout->cols[i].codec, slot->tts_values[at]))
+			continue;
+		LettersNote(layout, attnums, i, slot->tts_values, slot->tts_isnull, resync->snapshot_lsn, 0);
+		usable &= !layout->cols[i].is_key || layout->whole_row;
+	}
+	return usable;
 }
 
 static void
@@ -154,18 +180,19 @@ PutHeapRow(Resync *resync, WireChunk *chunk, const AttrNumber *attnums, int shar
 	TableLayout *layout = resync->layout;
 
 	slot_getallattrs(slot);
+	if (!CheckHeapRow(resync, attnums, slot))
+		return;
 	ChunkPutFixed(chunk, 0, &shard);
 	ChangesPutKeyText(chunk, 1, layout, attnums, slot->tts_values, slot->tts_isnull);
 	for (int i = 0; i < layout->ncols; i++)
 	{
 		int			at = attnums[i] - 1;
+		ValueCodec *codec = &layout->cols[i].codec;
 
-		if (!slot->tts_isnull[at] && !ValueFits(&layout->cols[i].codec, slot->tts_values[at]))
-			resync->unfit = layout->cols[i].name;
-		if (slot->tts_isnull[at] || resync->unfit != NULL)
+		if (slot->tts_isnull[at] || !ValueFits(codec, slot->tts_values[at]))
 			ChunkPutNull(chunk, i + 2);
 		else
-			ValuePut(&layout->cols[i].codec, chunk, i + 2, slot->tts_values[at], false);
+			ValuePut(codec, chunk, i + 2, slot->tts_values[at], false);
 	}
 	chunk->nrows++;
 }
@@ -219,36 +246,48 @@ LoadHeap(Resync *resync, List *leaves)
 
 /* ---- the lake ---- */
 
+static LakeTable *
+StateBefore(const Resync *resync)
+{
+	return resync->from_state != NULL ? resync->from_state : resync->state;
+}
+
+/*
+ * The type to compare a column in: that of the lake if it is the wider one, for
+ * it can have values that the column had before it became narrower.
+ */
+static char *
+ComparedType(const Resync *resync, const LayoutColumn *col)
+{
+	const IcebergField *field = SchemaColumn(resync->state_schema, 0, col->attnum);
+
+	return field != NULL && SchemaHolds(resync->state_schema, col) ? LakeFieldEngineType(field) :
+		LayoutEngineType(col);
+}
+
 /*
  * The state's rows with the layout's columns and their places.
  */
 static void
 LoadLake(const Resync *resync)
 {
-	const IcebergSchema *schema = IcebergCurrentSchema(resync->state->metadata);
-	LakeScan   *scan = LakeScanPlan(resync->state, -1, NULL, 0);
-	int		   *fields = palloc(Max(resync->layout->ncols, 1) * sizeof(int));
-	int			nfields = 0;
+	LakeScan   *scan = LakeScanPlan(StateBefore(resync), -1, NULL, 0);
 	StringInfoData cols;
-	char		type[64];
+	AttrNumber *attnums = palloc(Max(resync->layout->ncols, 1) * sizeof(AttrNumber));
 
 	initStringInfo(&cols);
 	for (int i = 0; i < resync->layout->ncols; i++)
 	{
-		LayoutColumn *col = &resync->layout->cols[i];
+		const LayoutColumn *col = &resync->layout->cols[i];
 
-		LakeTypeEngineName(col->codec.type, type, sizeof(type));
-		if (IcebergFieldById(schema, col->attnum) != NULL)
-		{
-			fields[nfields++] = col->attnum;
-			appendStringInfo(&cols, ", CAST(f%d AS %s) AS f%d", col->attnum, type, col->attnum);
-		}
-		else
-			appendStringInfo(&cols, ", CAST(NULL AS %s) AS f%d", type, col->attnum);
+		attnums[i] = col->attnum;
+		appendStringInfo(&cols, ", CAST(f%d AS %s) AS f%d", col->attnum,
+						 ComparedType(resync, col), col->attnum);
 	}
 	EngineRunScan(resync->conn,
 				  psprintf("CREATE OR REPLACE TEMP TABLE pipeline_lake AS SELECT _file, _pos%s FROM %s",
-						   cols.data, LakeScanSql(scan, fields, nfields, true)),
+						   cols.data, FoldScanSql(scan, resync->state_schema, resync->layout,
+												  attnums, resync->layout->ncols, true)),
 				  scan);
 }
 
@@ -270,13 +309,12 @@ ColumnList(const TableLayout *layout, const char *format, const char *separator)
 static char *
 LakeKeyText(const TableLayout *layout)
 {
-	StringInfoData text;
+	char	   *text;
 
-	initStringInfo(&text);
-	for (int i = 0; i < layout->npartition; i++)
-		appendStringInfo(&text, "%sCAST(l.f%d AS VARCHAR)", i > 0 ? " || ':' || " : "",
-						 layout->cols[layout->partition[i]].attnum);
-	return text.len > 0 ? text.data : "NULL::VARCHAR";
+	if (layout->expression == NULL)
+		return psprintf("CAST(l.f%d AS VARCHAR)", layout->cols[layout->partition[0]].attnum);
+	text = LayoutKeySql(layout->expression, "l.f");
+	return text != NULL ? text : "NULL::VARCHAR";
 }
 
 /*
@@ -328,32 +366,17 @@ static char *
 CastColumns(const Resync *resync, const IcebergSchema *schema, int offset)
 {
 	StringInfoData cols;
-	char		type[64];
 
 	initStringInfo(&cols);
 	for (int i = 0; i < resync->layout->ncols; i++)
 	{
 		int			attnum = resync->layout->cols[i].attnum;
-		const IcebergField *field = IcebergFieldById(schema, offset + attnum);
+		const IcebergField *field = SchemaColumn(schema, offset, attnum);
 
 		appendStringInfo(&cols, "%sCAST(f%d AS %s) AS f%d", i > 0 ? ", " : "", attnum,
-						 LakeTypeEngineName(field->type, type, sizeof(type)), offset + attnum);
+						 LakeFieldEngineType(field), field->id);
 	}
 	return cols.data;
-}
-
-static char *
-Sorted(const Resync *resync, char *query)
-{
-	StringInfoData sql;
-	int		   *fields;
-	int			n = StateSortFields(resync->layout, &fields);
-
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, query);
-	for (int i = 0; i < n; i++)
-		appendStringInfo(&sql, "%s f%d", i == 0 ? " ORDER BY" : ",", fields[i]);
-	return sql.data;
 }
 
 /*
@@ -380,8 +403,11 @@ WriteEvents(const Resync *resync, int64 count)
 {
 	LakeChange	change = {.operation = "append",.new_schema = resync->next_events};
 
-	change.added = FilesWriteData(resync->conn, resync->events, resync->events_schema,
-								  EventsQuery(resync), count, false);
+	if (resync->from_events != NULL)
+		change.added = InheritRows(resync->conn, resync->from_events, resync->events);
+	change.added = list_concat(change.added,
+							   FilesWriteData(resync->conn, resync->events, resync->events_schema,
+											  EventsQuery(resync), count, false));
 	if (change.added == NIL && change.new_schema == NULL)
 		return true;
 	return LakeCommit(resync->events, &change) != NULL;
@@ -391,64 +417,46 @@ static bool
 WriteState(const Resync *resync, bool empty)
 {
 	LakeChange	change = {.new_schema = resync->next_state};
-	bool		rewrite = resync->layout->whole_row && !empty;
+	bool		rewrite = resync->from_state != NULL || (resync->layout->whole_row && !empty);
 	const char *from = rewrite ? "pipeline_heap" : "pipeline_diff";
 	const char *where = rewrite ? "" : psprintf(" WHERE verb <> %d", CHANGE_DELETED);
 	int64		rows = EngineInt(resync->conn, "SELECT count(*) FROM %s%s", from, where);
-	IcebergFile *deletes = NULL;
+	List	   *deletes = NIL;
 
 	change.added = FilesWriteData(resync->conn, resync->state, resync->state_schema,
-								  Sorted(resync, psprintf("SELECT %s FROM %s%s",
-														  CastColumns(resync, resync->state_schema, 0),
-														  from, where)),
+								  psprintf("SELECT %s FROM %s%s",
+										   CastColumns(resync, resync->state_schema, 0), from, where),
 								  rows, true);
 	if (!empty && !rewrite)
 	{
 		EngineRunF(resync->conn, "CREATE OR REPLACE TEMP TABLE pipeline_gone AS"
 				   " SELECT _file, _pos FROM pipeline_diff WHERE _file IS NOT NULL");
-		deletes = FilesWriteDeletes(resync->conn, resync->state, "pipeline_gone");
-		if (deletes != NULL)
-			change.added = lappend(change.added, deletes);
+		deletes = FilesWriteDeletes(resync->conn, resync->state, "pipeline_gone", NIL);
+		change.added = list_concat(change.added, deletes);
 		EngineRunF(resync->conn, "DROP TABLE pipeline_gone");
 	}
 	change.remove_all = rewrite;
-	change.operation = rewrite || deletes != NULL ? "overwrite" : "append";
+	change.operation = rewrite || deletes != NIL ? "overwrite" : "append";
 	if (change.added == NIL && !change.remove_all && change.new_schema == NULL)
 		return true;
 	return LakeCommit(resync->state, &change) != NULL;
 }
 
-static bool
+static void
 FitSchemas(Resync *resync)
 {
-	IcebergSchema *wanted[2] = {StateSchema(resync->layout), EventsSchema(resync->layout)};
-	LakeTable  *tables[2] = {resync->state, resync->events};
-	IcebergSchema *write[2];
-	IcebergSchema *next[2];
-
 	for (int i = 0; i < 2; i++)
 	{
-		bool		added;
-		char	   *column;
-		SchemaFit	fit = SchemaFitLayout(IcebergCurrentSchema(tables[i]->metadata), wanted[i],
-										  &next[i], &added, &column);
+		bool		events = i == 1;
+		LakeTable  *table = events ? resync->events : resync->state;
+		const IcebergSchema *current = IcebergCurrentSchema(table->metadata);
+		SchemaFit	fit = SchemaFitLayout(table->metadata, current, resync->layout, events);
+		IcebergSchema *write = SchemaRestrict(fit.next != NULL ? fit.next : current,
+											  resync->layout, events);
 
-		if (fit == SCHEMA_CONFLICT)
-		{
-			RegisterProblem(resync->table->relation,
-							psprintf("the type of column \"%s\" changed in a way that the lake cannot follow",
-									 column));
-			return false;
-		}
-		write[i] = SchemaRestrict(next[i], wanted[i]);
-		if (fit == SCHEMA_SAME)
-			next[i] = NULL;
+		*(events ? &resync->events_schema : &resync->state_schema) = write;
+		*(events ? &resync->next_events : &resync->next_state) = fit.next;
 	}
-	resync->state_schema = write[0];
-	resync->events_schema = write[1];
-	resync->next_state = next[0];
-	resync->next_events = next[1];
-	return true;
 }
 
 static void
@@ -465,17 +473,12 @@ DropScratch(const Resync *resync, bool empty)
 static bool
 CompareAndWrite(Resync *resync, List *leaves)
 {
-	LakeScan   *scan = LakeScanPlan(resync->state, -1, NULL, 0);
+	LakeScan   *scan = LakeScanPlan(StateBefore(resync), -1, NULL, 0);
 	bool		empty = scan->files == NIL;
 	int64		count;
 	bool		done = true;
 
 	LoadHeap(resync, leaves);
-	if (resync->unfit != NULL)
-	{
-		EngineRunF(resync->conn, "DROP TABLE pipeline_heap");
-		return true;
-	}
 	if (empty)
 		TakeAll(resync);
 	else
@@ -484,7 +487,7 @@ CompareAndWrite(Resync *resync, List *leaves)
 		Compare(resync);
 	}
 	count = EngineInt(resync->conn, "SELECT count(*) FROM pipeline_diff");
-	if (count > 0 || resync->next_state != NULL || resync->next_events != NULL)
+	if (count > 0 || resync->from_state != NULL || resync->next_state != NULL || resync->next_events != NULL)
 		done = WriteEvents(resync, count) && WriteState(resync, empty);
 	DropScratch(resync, empty);
 	if (done)
@@ -498,34 +501,53 @@ CompareAndWrite(Resync *resync, List *leaves)
 /* ---- whose files ---- */
 
 static bool
-FilesAreThere(LakeTable *table)
-{
-	LakeScan   *scan = LakeScanPlan(table, -1, NULL, 0);
-	ListCell   *lc;
-
-	foreach(lc, scan->files)
-		if (access(EnginePath(((IcebergFile *) lfirst(lc))->path), R_OK) != 0)
-			return false;
-	for (int i = 0; i < scan->ndeletes; i++)
-		for (int j = 0; j < scan->deletes[i].ndelete_files; j++)
-			if (access(scan->deletes[i].delete_files[j], R_OK) != 0)
-				return false;
-	return true;
-}
-
-static bool
 OpenTables(Resync *resync)
 {
 	resync->state = LakeOpen(resync->table->namespace, resync->table->name, false);
 	resync->events = LakeOpen(resync->table->namespace, resync->table->events_name, false);
-	return LakeOwns(resync->state->metadata) && LakeOwns(resync->events->metadata) &&
-		FilesAreThere(resync->state) && FilesAreThere(resync->events);
+	return InheritOpen(&resync->state) && InheritOpen(&resync->events);
 }
 
 /*
- * Open the lake tables.  In a copied database they are those of the original,
- * which removes files as it likes; on a promoted standby or after a restore the
- * catalog can name files that are not there.  Both begin anew.
+ * Lake tables of our own, to which the other server's are copied.
+ */
+static void
+MakeCopies(Resync *resync)
+{
+	resync->from_state = resync->state;
+	resync->from_events = resync->events;
+	RegisterCopy(resync->table, resync->layout, resync->from_state->metadata,
+				 resync->from_events->metadata);
+	resync->state = LakeOpen(resync->table->namespace, resync->table->name, false);
+	resync->events = LakeOpen(resync->table->namespace, resync->table->events_name, false);
+	ereport(LOG,
+			(errmsg("lake tables \"%s.%s\" and \"%s.%s\" are copied from those of another server",
+					resync->table->namespace, resync->table->name,
+					resync->table->namespace, resync->table->events_name)));
+}
+
+/*
+ * Does an error tell of files that are there but out of reach for now: no
+ * connection, no permission, no resources, a cancel?  Then nothing begins anew.
+ */
+static bool
+IsPassing(const ErrorData *error)
+{
+	int			class = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	return class == ERRCODE_CONNECTION_EXCEPTION ||
+		class == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION ||
+		class == ERRCODE_INSUFFICIENT_RESOURCES || class == ERRCODE_OPERATOR_INTERVENTION ||
+		class == ERRCODE_FDW_ERROR || class == ERRCODE_TRANSACTION_ROLLBACK ||
+		error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ||
+		error->sqlerrcode == ERRCODE_IO_ERROR;
+}
+
+/*
+ * Open the lake tables.  In a copied database, on a promoted standby or after a
+ * restore they are those of the original, which removes files as it likes: they
+ * are copied, or taken over.  The catalog can also name files that are not there:
+ * then the tables begin anew.
  */
 static void
 OpenOrBeginAnew(Resync *resync)
@@ -549,7 +571,7 @@ OpenOrBeginAnew(Resync *resync)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		if (IsPassing(error))
 			ReThrowError(error);
 		ereport(LOG,
 				(errmsg("lake table \"%s.%s\" cannot be read: %s",
@@ -559,13 +581,17 @@ OpenOrBeginAnew(Resync *resync)
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	if (usable)
+	{
+		if (!LakeOwns(resync->state->metadata) || !LakeOwns(resync->events->metadata))
+			MakeCopies(resync);
 		return;
+	}
 
 	ereport(LOG,
 			(errmsg("lake tables \"%s.%s\" and \"%s.%s\" begin anew, without the events so far",
 					resync->table->namespace, resync->table->name,
 					resync->table->namespace, resync->table->events_name),
-			 errdetail("Their files belong to another database, or are not there.")));
+			 errdetail("Not all of their files are there.")));
 	RegisterAnew(resync->table, resync->layout);
 	resync->state = LakeOpen(resync->table->namespace, resync->table->name, false);
 	resync->events = LakeOpen(resync->table->namespace, resync->table->events_name, false);
@@ -573,14 +599,36 @@ OpenOrBeginAnew(Resync *resync)
 
 /* ---- one table ---- */
 
+/*
+ * Lock a table and its leaves without waiting: somebody who alters it, and may
+ * take his time, must not hold up the other tables.
+ */
+static bool
+LockTable(Oid relation, List **leaves)
+{
+	ListCell   *lc;
+
+	if (!ConditionalLockRelationOid(relation, AccessShareLock))
+		return false;
+	*leaves = find_inheritance_children(relation, NoLock);
+	foreach(lc, *leaves)
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+			return false;
+	return true;
+}
+
 static bool
 ResyncTable(Resync *resync)
 {
 	Oid			relation = resync->table->relation;
-	Relation	parent = try_relation_open(relation, AccessShareLock);
+	Relation	parent;
 	List	   *leaves;
 	char	   *text;
 
+	resync->busy = !LockTable(relation, &leaves);
+	if (resync->busy)
+		return true;
+	parent = try_relation_open(relation, NoLock);
 	if (parent == NULL)
 		return true;			/* dropped; whoever did it takes it off the list */
 	if (!LayoutIsRouted(parent))
@@ -589,14 +637,9 @@ ResyncTable(Resync *resync)
 		relation_close(parent, AccessShareLock);
 		return true;
 	}
-	leaves = find_inheritance_children(relation, AccessShareLock);
 	resync->layout = RegisterLayout(relation);
 	OpenOrBeginAnew(resync);
-	if (!FitSchemas(resync))
-	{
-		relation_close(parent, AccessShareLock);
-		return true;
-	}
+	FitSchemas(resync);
 
 	/* First the snapshot, then a position that is behind all that it saw. */
 	resync->snapshot = RegisterSnapshot(GetTransactionSnapshot());
@@ -607,16 +650,14 @@ ResyncTable(Resync *resync)
 		return false;
 	PopActiveSnapshot();
 	UnregisterSnapshot(resync->snapshot);
-	if (resync->unfit != NULL)
-	{
-		RegisterUnfit(resync->table, resync->unfit);
-		relation_close(parent, AccessShareLock);
-		return true;
-	}
+	LettersForgetCompared(relation);
+	LettersWrite(relation, resync->position);
 	if (resync->next_state != NULL)
 		RegisterColumns(resync->table, resync->layout,
-						IcebergCurrentSchema(resync->state->metadata),
-						IcebergCurrentSchema(resync->events->metadata));
+						IcebergCurrentSchema(resync->state->metadata), resync->next_state, false);
+	if (resync->next_events != NULL)
+		RegisterColumns(resync->table, resync->layout,
+						IcebergCurrentSchema(resync->events->metadata), resync->next_events, true);
 	RegisteredSetSynced(relation, resync->position, text, resync->snapshot_lsn);
 	relation_close(parent, AccessShareLock);
 	SHARD_POINT("pipeline-resync-before-commit");
@@ -624,9 +665,10 @@ ResyncTable(Resync *resync)
 }
 
 /*
- * In a transaction of its own, again if somebody else commits in between.
+ * In a transaction of its own, again if somebody else commits in between; false
+ * if the table is locked.
  */
-static void
+static bool
 ResyncOne(EngineConn *conn, const RegisteredTable *table, const Position *position)
 {
 	for (int attempt = 1;; attempt++)
@@ -638,7 +680,10 @@ ResyncOne(EngineConn *conn, const RegisteredTable *table, const Position *positi
 
 		StartTransactionCommand();
 		MemoryContextSwitchTo(context);
+		LettersReset();
+		LettersAtHand(table->relation);
 		done = ResyncTable(&resync);
+		LettersAtHand(InvalidOid);
 		if (done)
 			CommitTransactionCommand();
 		else
@@ -646,7 +691,7 @@ ResyncOne(EngineConn *conn, const RegisteredTable *table, const Position *positi
 		MemoryContextSwitchTo(TopMemoryContext);
 		MemoryContextDelete(context);
 		if (done)
-			return;
+			return !resync.busy;
 		if (attempt == MAX_ATTEMPTS)
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -698,7 +743,7 @@ ResyncNeeded(const Position *position)
  * Filters come from the catalog again, as it was committed.
  */
 int
-ResyncTables(EngineConn *conn, const Position *position)
+ResyncTables(EngineConn *conn, const Position *position, bool *busy)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "shard resync list",
 												  ALLOCSET_SMALL_SIZES);
@@ -706,11 +751,35 @@ ResyncTables(EngineConn *conn, const Position *position)
 	int			n = list_length(due);
 	ListCell   *lc;
 
+	*busy = false;
 	foreach(lc, due)
-		ResyncOne(conn, lfirst(lc), position);
+	{
+		if (ResyncOne(conn, lfirst(lc), position))
+			continue;
+		*busy = true;
+		n--;
+	}
 	MemoryContextSwitchTo(TopMemoryContext);
 	MemoryContextDelete(context);
 	if (n > 0)
 		ResyncRestoreFilters(position);
 	return n;
+}
+
+void
+ResyncRestoreLeftOut(void)
+{
+	List	   *left_out = NIL;
+	ListCell   *lc;
+
+	StartTransactionCommand();
+	foreach(lc, RegisteredTables())
+	{
+		RegisteredTable *table = lfirst(lc);
+
+		if (table->problem != NULL)
+			left_out = lappend_oid(left_out, table->relation);
+	}
+	ChangesLeaveOut(left_out);
+	CommitTransactionCommand();
 }

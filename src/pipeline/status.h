@@ -36,6 +36,8 @@ typedef struct PipelineEntry
 	pid_t		pid;			/* 0 = no worker */
 	int			pgprocno;		/* of the worker, for its latch */
 	pid_t		hold;			/* a backend that needs the database without worker */
+	pid_t		maintenance_pid;	/* of the worker of maintain/; 0 = none */
+	bool		wal_warned;		/* that the slot keeps much WAL */
 	bool		absent;			/* the database has no extension: do not start */
 	bool		look;			/* tables were registered or dropped: look again */
 	bool		ready;			/* everything written from now on will be seen */
@@ -53,6 +55,8 @@ typedef struct PipelineEntry
 	int64		buffered_rows;
 	int64		rows;			/* changes read */
 	int64		events;			/* written */
+	int64		emitted;		/* of these, by shard.emit() */
+	int64		repeated;		/* emitted events left out, their key being known */
 	int64		flushes;
 	int64		retries;
 	int64		resyncs;

@@ -28,8 +28,11 @@
 #include "pgstat.h"
 #include "pipeline/changes.h"
 #include "pipeline/decode.h"
+#include "pipeline/emitted.h"
 #include "pipeline/flush.h"
+#include "pipeline/inherit.h"
 #include "pipeline/layout.h"
+#include "pipeline/letters.h"
 #include "pipeline/plugin.h"
 #include "pipeline/position.h"
 #include "pipeline/register.h"
@@ -49,12 +52,26 @@
 #define RECORDS_BETWEEN_LOOKS 256
 #define SHORTEST_WAIT_MS 5
 #define TRASH_INTERVAL_MS 10000
+#define IDLE_MAINTENANCE_MS (3600 * 1000)
 #define LONGEST_WAIT_MS 200
+#define LOCKED_OUT_MS 200
+
+/* Failures in a row after which a slot that misses a table is made anew. */
+#define MISSED_TABLE_RETRIES 2
 
 static PipelineEntry *entry = NULL;
 static Position position;		/* committed */
 static XLogRecPtr reached;		/* nothing before it is missing from the batch */
+/*
+ * Up to here some tables of a catalog outside have come already, in a flush that
+ * the database did not commit: the first flush ends there, too, so that each
+ * table can tell whether it has all of it or nothing.
+ */
+static XLogRecPtr border = InvalidXLogRecPtr;
 static bool looking = false;	/* in LookAround() */
+static bool locked_out = false; /* a table is due for comparison, and locked */
+static TimestampTz locked_out_at;	/* when that was seen */
+static int	failures = 0;		/* in a row, before this process */
 
 /* ---- status ---- */
 
@@ -90,6 +107,7 @@ Attach(void)
 	if (wanted)
 	{
 		entry->pid = MyProcPid;
+		failures = entry->failures;
 		entry->pgprocno = MyProcNumberCompat;
 		entry->phase = PIPELINE_STARTING;
 		entry->buffered_rows = 0;
@@ -133,6 +151,29 @@ RecordError(ErrorData *error)
 	LWLockRelease(&Pipeline->lock);
 }
 
+/*
+ * After too many tries, a fault that is of one table alone must not stop the
+ * others any longer: its changes become a dead letter, and the table is left
+ * out.  A fault of the store, the disk or the engine is tried again for ever.
+ */
+static void
+IsolateTable(const ErrorData *error)
+{
+	Oid			relation = LettersTableAtHand();
+
+	if (failures < PipelineMaxRetries || !OidIsValid(relation) ||
+		!LettersIsFaultOfTable(error->sqlerrcode))
+		return;
+	AbortCurrentTransaction();
+	InvalidateSystemCaches();
+	StartTransactionCommand();
+	LettersWriteFault(relation, &position, error);
+	CommitTransactionCommand();
+	LWLockAcquire(&Pipeline->lock, LW_EXCLUSIVE);
+	entry->failures = 0;
+	LWLockRelease(&Pipeline->lock);
+}
+
 static void
 ReportProgress(void)
 {
@@ -147,7 +188,7 @@ ReportProgress(void)
 	entry->rows += rows - rows_reported;
 	rows_reported = rows;
 	/* Tables that were just registered may have rows that are no changes. */
-	if (batch->rows == 0 && !entry->look && !looking)
+	if (batch->rows == 0 && !entry->look && !looking && !locked_out)
 		entry->flushed_lsn = reached;
 	waited_for = entry->requested_lsn != InvalidXLogRecPtr &&
 		entry->requested_lsn <= entry->flushed_lsn;
@@ -186,6 +227,7 @@ SetUpSession(void)
 	Override("TimeZone", "UTC");
 	Override("extra_float_digits", "1");
 	Override("bytea_output", "hex");
+	Override("logical_decoding_work_mem", psprintf("%dkB", DecodingMemory));
 
 	/* Our own commits need not be decoded. */
 	replorigin_session_origin = SHARD_MOVE_ORIGIN;
@@ -243,6 +285,21 @@ OpenNewSlot(void)
 					MyDatabaseId, LSN_FORMAT_ARGS(start))));
 }
 
+/*
+ * Has decoding failed again and again since a table's creation is unknown to it?
+ * PostgreSQL misses one that commits while the slot's first snapshot is built,
+ * and then cannot read what a transaction from before the slot was ready writes
+ * to that table.  No retry mends that; a new slot and a comparison do.
+ */
+static bool
+SlotMissesTable(void)
+{
+	const char *error = "could not map filen";	/* …ode, or …umber in later versions */
+
+	return failures >= MISSED_TABLE_RETRIES &&
+		strncmp(entry->last_error, error, strlen(error)) == 0;
+}
+
 static void
 OpenSlot(void)
 {
@@ -262,7 +319,7 @@ OpenSlot(void)
 	StartTransactionCommand();
 	stored = PositionRead(&position);
 	CommitTransactionCommand();
-	if (state == SLOT_USABLE && stored && PositionFits(&position, confirmed))
+	if (state == SLOT_USABLE && stored && PositionFits(&position, confirmed) && !SlotMissesTable())
 		SlotAcquire();
 	else
 	{
@@ -277,12 +334,14 @@ OpenSlot(void)
 /* ---- flushing ---- */
 
 static void
-NoteFlush(int64 events, TimestampTz begin)
+NoteFlush(const FlushResult *result, TimestampTz begin)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	LWLockAcquire(&Pipeline->lock, LW_EXCLUSIVE);
-	entry->events += events;
+	entry->events += result->events;
+	entry->emitted += result->emitted;
+	entry->repeated += result->repeated;
 	entry->flushes++;
 	entry->failures = 0;
 	entry->confirmed_lsn = position.lsn;
@@ -311,17 +370,20 @@ Resync(void)
 	StartTransactionCommand();
 	(void) RegisterMissing();
 	CommitTransactionCommand();
+	locked_out = false;
 	if (!ResyncNeeded(&position))
 	{
 		SetPhase(PIPELINE_RUNNING, "");
 		return;
 	}
 	SetPhase(PIPELINE_SYNCING, "comparing tables with the lake");
-	tables = ResyncTables(ChangesConnection(), &position);
+	tables = ResyncTables(ChangesConnection(), &position, &locked_out);
+	locked_out_at = GetCurrentTimestamp();
+	ResyncRestoreLeftOut();
 	LWLockAcquire(&Pipeline->lock, LW_EXCLUSIVE);
 	entry->resyncs += tables;
 	LWLockRelease(&Pipeline->lock);
-	SetPhase(PIPELINE_RUNNING, "");
+	SetPhase(PIPELINE_RUNNING, locked_out ? "the comparison of a table with the lake waits for its lock" : "");
 }
 
 /*
@@ -365,8 +427,9 @@ Flush(void)
 		Confirm();
 		ChangesDropFilters(position.lsn);
 	}
+	EmittedReset();
 	ChangesReset();
-	NoteFlush(result.events, begin);
+	NoteFlush(&result, begin);
 	if (!result.committed)
 		FollowIdle();			/* or tables left out would hold up the slot */
 	if (result.resync)
@@ -385,6 +448,8 @@ LookAround(void)
 	bool		look;
 
 	LWLockAcquire(&Pipeline->lock, LW_EXCLUSIVE);
+	if (locked_out && TimestampDifferenceExceeds(locked_out_at, GetCurrentTimestamp(), LOCKED_OUT_MS))
+		entry->look = true;
 	look = looking = entry->look;
 	entry->look = false;
 	LWLockRelease(&Pipeline->lock);
@@ -422,6 +487,41 @@ EmptyTrash(void)
 	InvalidateSystemCaches();
 }
 
+/*
+ * Now and then after flushes, and once in an hour, have the lake's tables looked
+ * at, by another process so that flushes need not wait.
+ */
+static void
+StartMaintenance(void)
+{
+	static TimestampTz last = 0;
+	static int64 flushes = 0;
+	static BackgroundWorkerHandle *handle = NULL;
+	WorkerTarget target = {.database = MyDatabaseId};
+	MemoryContext old;
+	pid_t		pid;
+	bool		due;
+
+	if (!TimestampDifferenceExceeds(last, GetCurrentTimestamp(), MaintenanceInterval))
+		return;
+	LWLockAcquire(&Pipeline->lock, LW_SHARED);
+	due = entry->maintenance_pid == 0 && entry->hold == 0 &&
+		(entry->flushes != flushes ||
+		 TimestampDifferenceExceeds(last, GetCurrentTimestamp(), IDLE_MAINTENANCE_MS));
+	flushes = due ? entry->flushes : flushes;
+	LWLockRelease(&Pipeline->lock);
+	if (!due || (handle != NULL && GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED))
+		return;
+	if (handle != NULL)
+		pfree(handle);
+	handle = NULL;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	if (!WorkerStart("shard maintenance", "MaintenanceWorkerMain", &target, MyProcPid, &handle))
+		handle = NULL;			/* no free worker: later */
+	MemoryContextSwitchTo(old);
+	last = GetCurrentTimestamp();
+}
+
 /* ---- main loop ---- */
 
 static bool
@@ -441,14 +541,26 @@ IsFull(const ChangeBatch *batch)
 	return batch->rows >= FlushRows || batch->bytes >= (int64) FlushBytes * 1024;
 }
 
+/*
+ * Must a flush fall just here?
+ */
+static bool
+AtBorder(void)
+{
+	return border != InvalidXLogRecPtr && DecodePosition() >= border;
+}
+
 static bool
 FlushDue(void)
 {
 	ChangeBatch *batch = ChangesBatch();
+	bool		at_border = AtBorder();
 
+	if (at_border)
+		border = InvalidXLogRecPtr;
 	if (batch->rows == 0)
 		return false;
-	return IsFull(batch) || FlushRequested() ||
+	return at_border || IsFull(batch) || FlushRequested() ||
 		TimestampDifferenceExceeds(batch->first_at, GetCurrentTimestamp(), FlushInterval);
 }
 
@@ -469,7 +581,7 @@ DecodeSome(void)
 			return false;
 		}
 		reached = Max(reached, DecodePosition());
-		if (IsFull(ChangesBatch()))
+		if (IsFull(ChangesBatch()) || AtBorder())
 			break;
 	}
 	return true;
@@ -491,8 +603,10 @@ Loop(void)
 {
 	for (;;)
 	{
-		bool		more = DecodeSome();
+		bool		more;
 
+		SHARD_POINT("pipeline-pause");
+		more = DecodeSome();
 		ReportProgress();
 		if (FlushDue())
 			Flush();
@@ -504,6 +618,7 @@ Loop(void)
 		}
 		LookAround();
 		EmptyTrash();
+		StartMaintenance();
 		CHECK_FOR_INTERRUPTS();
 	}
 }
@@ -517,8 +632,13 @@ RunPipeline(void)
 	PluginEnable();
 	LayoutInit();
 	OpenSlot();
+	InheritPrepare();
 	ResyncRestoreFilters(&position);
+	ResyncRestoreLeftOut();
 	Resync();
+	StartTransactionCommand();
+	border = FlushReached(&position);
+	CommitTransactionCommand();
 	InvalidateSystemCaches();
 	pgstat_report_activity(STATE_IDLE, NULL);
 	Loop();
@@ -549,6 +669,8 @@ PipelineWorkerMain(Datum arg)
 		error = CopyErrorData();
 		LWLockReleaseAll();
 		RecordError(error);
+		FlushErrorState();
+		IsolateTable(error);
 		proc_exit(1);
 	}
 	PG_END_TRY();

@@ -10,7 +10,6 @@
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "base/compat.h"
-#include "base/compat.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
@@ -30,7 +29,8 @@ typedef struct Refusal
 	const char *hint;
 } Refusal;
 
-static const Refusal refusals[] = {
+/* Where the key is a column. */
+static const Refusal column_refusals[] = {
 	{
 		"SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1 "
 		"AND i.indisunique AND NOT i.indisexclusion "
@@ -38,7 +38,27 @@ static const Refusal refusals[] = {
 		"unique constraint or index \"%s\" does not contain the partition key",
 		"A sharded table can keep values unique within a shard only: add the partition key to it, "
 		"or choose a partition key that it contains."
+	}
+};
+
+/* Where it is an expression. */
+static const Refusal expression_refusals[] = {
+	{
+		"SELECT c.conname || '" "\" of table \"" "' || c.conrelid::regclass FROM pg_constraint c "
+		"WHERE c.contype = 'f' AND c.confrelid = $1 AND c.conparentid = 0 AND $2 = 0 ORDER BY 1",
+		"foreign key \"%s\" refers to it",
+		"A table whose partition key is an expression has unique constraints in its shards only, to which "
+		"no foreign key can refer: drop the foreign key, or choose a single column as partition key."
 	},
+	{
+		"SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+		"WHERE i.indrelid = $1 AND i.indisreplident ORDER BY 1",
+		"its replica identity is index \"%s\"",
+		"Set REPLICA IDENTITY DEFAULT or FULL: with an expression as partition key the index is in the shards only."
+	}
+};
+
+static const Refusal refusals[] = {
 	{
 		"SELECT conname FROM pg_constraint WHERE conrelid = $1 AND contype = 'x' ORDER BY 1",
 		"exclusion constraint \"%s\" cannot be kept on a sharded table",
@@ -131,10 +151,17 @@ static const Refusal refusals[] = {
 	"WHERE (d.refclassid, d.refobjid) IN (SELECT classid, objid FROM parts) " \
 	"AND (d.classid, d.objid) NOT IN (SELECT classid, objid FROM known) ORDER BY 1"
 
+/* An index's definition without its name and its table's. */
+#define INDEX_SHAPE(index) \
+	"regexp_replace(pg_get_indexdef(" index "), '^CREATE UNIQUE INDEX .*? ON .*? USING ', '')"
+
 /* What somebody made on a leaf alone. */
 #define LEAF_EXTRAS "WITH leaves AS (SELECT inhrelid AS oid FROM pg_inherits WHERE inhparent = $1) " \
 	"SELECT pg_describe_object('pg_class'::regclass, indexrelid, 0) FROM pg_index JOIN leaves ON indrelid = leaves.oid " \
-	"WHERE NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid) UNION ALL " \
+	"WHERE NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid) " \
+	"AND NOT ($2 = 1 AND indisunique AND (SELECT count(*) FROM leaves l JOIN pg_index i ON i.indrelid = l.oid AND i.indisunique " \
+	"WHERE " INDEX_SHAPE("i.indexrelid") " = " INDEX_SHAPE("pg_index.indexrelid") ") " \
+	">= (SELECT count(*) FROM leaves)) UNION ALL " \
 	"SELECT pg_describe_object('pg_trigger'::regclass, t.oid, 0) FROM pg_trigger t JOIN leaves ON t.tgrelid = leaves.oid " \
 	"WHERE NOT t.tgisinternal AND t.tgparentid = 0 UNION ALL " \
 	"SELECT pg_describe_object('pg_constraint'::regclass, c.oid, 0) FROM pg_constraint c JOIN leaves ON c.conrelid = leaves.oid " \
@@ -142,7 +169,7 @@ static const Refusal refusals[] = {
 	"SELECT pg_describe_object('pg_rewrite'::regclass, r.oid, 0) FROM pg_rewrite r JOIN leaves ON r.ev_class = leaves.oid UNION ALL " \
 	"SELECT pg_describe_object('pg_policy'::regclass, p.oid, 0) FROM pg_policy p JOIN leaves ON p.polrelid = leaves.oid ORDER BY 1"
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 RefuseTable(Relation rel, const char *why, const char *hint)
 {
 	ereport(ERROR,
@@ -200,90 +227,6 @@ CheckKind(Relation rel)
 }
 
 /*
- * The suffix of the operator classes for a key type, NULL if it cannot be a key.
- */
-const char *
-KeyClass(Oid type)
-{
-	switch (type)
-	{
-		case TEXTOID:
-		case VARCHAROID:
-			return "text";
-		case INT8OID:
-			return "int8";
-		case INT4OID:
-			return "int4";
-		case INT2OID:
-			return "int2";
-		case UUIDOID:
-			return "uuid";
-		default:
-			return NULL;
-	}
-}
-
-static void
-CheckKeyType(Relation rel, Form_pg_attribute att)
-{
-	if (KeyClass(getBaseType(att->atttypid)) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of type %s cannot be a partition key", NameStr(att->attname),
-						format_type_be(att->atttypid)),
-				 errhint("Partition keys are of type text, varchar, smallint, integer, bigint or uuid.")));
-	if (OidIsValid(att->attcollation) && !get_collation_isdeterministic(att->attcollation))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("column \"%s\" has the nondeterministic collation \"%s\" and cannot be a partition key",
-						NameStr(att->attname), get_collation_name(att->attcollation)),
-				 errhint("Give the column a deterministic collation.")));
-}
-
-/*
- * The column of the partition key, after checking that it can be one.
- */
-AttrNumber
-CheckKey(Relation rel, List *columns)
-{
-	const char *name;
-	AttrNumber	attnum;
-	Form_pg_attribute att;
-
-	if (list_length(columns) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("partition keys of %d columns are not supported", list_length(columns)),
-				 errhint("Name one column as partition_key.")));
-	name = linitial(columns);
-	attnum = get_attnum(RelationGetRelid(rel), name);
-	if (attnum == InvalidAttrNumber)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("table \"%s\" has no column \"%s\" for the partition key",
-						RelationGetRelationName(rel), name),
-				 errhint("Name the column that decides where a row lives: shard.distribute_table(relation, router, partition_key => '{column}').")));
-	if (attnum < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-				 errmsg("system column \"%s\" cannot be a partition key", name)));
-	att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-	CheckKeyType(rel, att);
-	if (att->attgenerated)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("generated column \"%s\" cannot be a partition key", name),
-				 errhint("Drop the expression with ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION, or choose another column.")));
-	if (!att->attnotnull)
-		ereport(ERROR,
-				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("column \"%s\" can be null and cannot be a partition key", name),
-				 errhint("Declare it: ALTER TABLE %s ALTER COLUMN %s SET NOT NULL.",
-						 QualifiedName(RelationGetRelid(rel)), quote_identifier(name))));
-	return attnum;
-}
-
-/*
  * Refuse a table whose updated and deleted rows the lake could not find.
  */
 void
@@ -318,23 +261,33 @@ Fill(const char *message, const char *name)
 	return psprintf("%.*s%s%s", (int) (gap - message), message, name, gap + 2);
 }
 
-/*
- * Refuse objects on the table that would be lost.
- */
-void
-CheckKept(Oid relid, AttrNumber key)
+static void
+CheckRefusals(Oid relid, AttrNumber key, const Refusal *list, int n)
 {
-	for (int i = 0; i < lengthof(refusals); i++)
+	for (int i = 0; i < n; i++)
 	{
-		List	   *names = DdlTexts(refusals[i].query, relid, key);
+		List	   *names = DdlTexts(list[i].query, relid, key);
 
 		if (names != NIL)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("cannot distribute \"%s\": %s", get_rel_name(relid),
-							Fill(refusals[i].message, linitial(names))),
-					 errhint("%s", refusals[i].hint)));
+							Fill(list[i].message, linitial(names))),
+					 errhint("%s", list[i].hint)));
 	}
+}
+
+/*
+ * Refuse objects on the table that would be lost; key = 0 for an expression.
+ */
+void
+CheckKept(Oid relid, AttrNumber key)
+{
+	if (key != 0)
+		CheckRefusals(relid, key, column_refusals, lengthof(column_refusals));
+	else
+		CheckRefusals(relid, key, expression_refusals, lengthof(expression_refusals));
+	CheckRefusals(relid, key, refusals, lengthof(refusals));
 }
 
 static char *
@@ -368,12 +321,13 @@ CheckDependents(Oid relid, const char *action)
 }
 
 /*
- * Refuse to put a table together while a leaf has something of its own.
+ * Refuse to put a table together while a leaf has something of its own; unique:
+ * all leaves have unique indexes of the same names.
  */
 void
-CheckLeavesPlain(Oid parent)
+CheckLeavesPlain(Oid parent, bool unique)
 {
-	List	   *extras = DdlTexts(LEAF_EXTRAS, parent, 0);
+	List	   *extras = DdlTexts(LEAF_EXTRAS, parent, unique ? 1 : 0);
 
 	if (extras != NIL)
 		ereport(ERROR,

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -22,7 +23,11 @@
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
+/* Scopes within scopes, each with the subtransaction that it was begun in. */
+#define MAX_DEPTH 32
+
 static int	depth = 0;
+static SubTransactionId begun_in[MAX_DEPTH];
 
 static const struct
 {
@@ -54,8 +59,10 @@ DdlBegin(DdlScope *scope)
 								 GUC_ACTION_SAVE, true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	if (depth == MAX_DEPTH)
+		elog(ERROR, "too many commands within commands");
 	scope->outer = depth;
-	depth++;
+	begun_in[depth++] = GetCurrentSubTransactionId();
 }
 
 void
@@ -77,10 +84,15 @@ DdlIsOurs(void)
 	return depth > 0;
 }
 
+/*
+ * A subtransaction is aborted, and with it the scopes begun in it; with
+ * InvalidSubTransactionId all.
+ */
 void
-DdlForget(void)
+DdlForget(SubTransactionId aborted)
 {
-	depth = 0;
+	while (depth > 0 && begun_in[depth - 1] >= aborted)
+		depth--;
 }
 
 void

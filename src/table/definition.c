@@ -41,6 +41,12 @@
 	"WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass " \
 	"AND d.refobjid = $1 AND d.deptype = 'i' "
 
+/*
+ * Where unique constraints are made on the leaves ($2 = 0, see unique.c), leave
+ * out what belongs to them.
+ */
+#define ON_TABLE(unique) " AND ($2 = 1 OR NOT " unique ")"
+
 static const char *const detach_queries[] = {
 	"SELECT format('ALTER SEQUENCE %s OWNED BY NONE', s.oid::regclass) " SERIAL_SEQUENCES,
 
@@ -72,7 +78,7 @@ static const char *const object_queries[] = {
 	/* indexes: targets of expression columns */
 	"SELECT format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', i.indexrelid::regclass, a.attnum, a.attstattarget) "
 	"FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indexrelid "
-	"WHERE i.indrelid = $1 AND a.attstattarget >= 0 AND a.attnum > 0",
+	"WHERE i.indrelid = $1 AND a.attstattarget >= 0 AND a.attnum > 0" ON_TABLE("i.indisunique"),
 
 	"SELECT format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', $1::regclass, c.relname) "
 	"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
@@ -140,10 +146,12 @@ static const char *const object_queries[] = {
 
 	"SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', c.conname, c.conrelid::regclass, d.description) "
 	"FROM pg_description d JOIN pg_constraint c ON c.oid = d.objoid WHERE d.classoid = 'pg_constraint'::regclass "
-	"AND (c.conrelid = $1 OR c.contype = 'f' AND c.confrelid = $1) AND c.conparentid = 0",
+	"AND (c.conrelid = $1 OR c.contype = 'f' AND c.confrelid = $1) AND c.conparentid = 0"
+	ON_TABLE("c.contype IN ('p', 'u')"),
 
 	"SELECT format('COMMENT ON INDEX %s IS %L', i.indexrelid::regclass, d.description) FROM pg_description d "
-	"JOIN pg_index i ON i.indexrelid = d.objoid WHERE d.classoid = 'pg_class'::regclass AND i.indrelid = $1",
+	"JOIN pg_index i ON i.indexrelid = d.objoid WHERE d.classoid = 'pg_class'::regclass AND i.indrelid = $1"
+	ON_TABLE("i.indisunique"),
 
 	"SELECT format('COMMENT ON TRIGGER %I ON %s IS %L', t.tgname, $1::regclass, d.description) FROM pg_description d "
 	"JOIN pg_trigger t ON t.oid = d.objoid WHERE d.classoid = 'pg_trigger'::regclass AND t.tgrelid = $1",
@@ -170,10 +178,10 @@ static const char *const object_queries[] = {
 };
 
 static List *
-RunQueries(List *commands, const char *const *queries, int n, Oid relid)
+RunQueries(List *commands, const char *const *queries, int n, Oid relid, bool unique)
 {
 	for (int i = 0; i < n; i++)
-		commands = list_concat(commands, DdlTexts(queries[i], relid, 0));
+		commands = list_concat(commands, DdlTexts(queries[i], relid, unique ? 1 : 0));
 	return commands;
 }
 
@@ -192,15 +200,15 @@ AddConstraints(List *commands, const char *query, Oid relid)
 }
 
 static List *
-AddIndexes(List *commands, Oid relid)
+AddIndexes(List *commands, Oid relid, bool unique)
 {
 	ListCell   *lc;
 
-	foreach(lc, DdlOids("SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
-						"WHERE i.indrelid = $1 AND NOT EXISTS (SELECT FROM pg_constraint k "
-						"WHERE k.conindid = i.indexrelid AND k.conrelid = $1 AND k.contype IN ('p', 'u', 'x')) "
-						"ORDER BY c.relname", relid))
-		commands = lappend(commands, pg_get_indexdef_string(lfirst_oid(lc)));
+	foreach(lc, DdlTexts("SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+						 "WHERE i.indrelid = $1 AND NOT EXISTS (SELECT FROM pg_constraint k "
+						 "WHERE k.conindid = i.indexrelid AND k.conrelid = $1 AND k.contype IN ('p', 'u', 'x'))"
+						 ON_TABLE("i.indisunique") " ORDER BY c.relname", relid, unique ? 1 : 0))
+		commands = lappend(commands, pg_get_indexdef_string(atooid(lfirst(lc))));
 	return commands;
 }
 
@@ -215,34 +223,36 @@ AddStatistics(List *commands, Oid relid)
 }
 
 static List *
-CommandsBeforeRows(TableDefinition *def)
+CommandsBeforeRows(TableDefinition *def, bool unique)
 {
 	List	   *commands;
 	Oid			relid = def->relid;
 
 	commands = list_make1(psprintf("ALTER TABLE %s OWNER TO %s", def->qualified,
 								   quote_identifier(GetUserNameFromId(def->owner, false))));
-	commands = RunQueries(commands, column_queries, lengthof(column_queries), relid);
-	commands = AddConstraints(commands, "SELECT oid FROM pg_constraint "
-							  "WHERE conrelid = $1 AND contype = 'p'", relid);
+	commands = RunQueries(commands, column_queries, lengthof(column_queries), relid, unique);
+	if (unique)
+		commands = AddConstraints(commands, "SELECT oid FROM pg_constraint "
+								  "WHERE conrelid = $1 AND contype = 'p'", relid);
 	return AddConstraints(commands, "SELECT oid FROM pg_constraint WHERE conrelid = $1 "
 						  "AND contype = 'f' AND confrelid <> $1 AND conparentid = 0 ORDER BY conname",
 						  relid);
 }
 
 static List *
-CommandsAfterRows(TableDefinition *def)
+CommandsAfterRows(TableDefinition *def, bool unique)
 {
-	List	   *commands;
+	List	   *commands = NIL;
 	Oid			relid = def->relid;
 
-	commands = AddConstraints(NIL, "SELECT oid FROM pg_constraint "
-							  "WHERE conrelid = $1 AND contype = 'u' ORDER BY conname", relid);
-	commands = AddIndexes(commands, relid);
+	if (unique)
+		commands = AddConstraints(commands, "SELECT oid FROM pg_constraint "
+								  "WHERE conrelid = $1 AND contype = 'u' ORDER BY conname", relid);
+	commands = AddIndexes(commands, relid, unique);
 	commands = AddConstraints(commands, "SELECT oid FROM pg_constraint WHERE confrelid = $1 "
 							  "AND contype = 'f' AND conparentid = 0 ORDER BY conrelid, conname", relid);
 	commands = AddStatistics(commands, relid);
-	return RunQueries(commands, object_queries, lengthof(object_queries), relid);
+	return RunQueries(commands, object_queries, lengthof(object_queries), relid, unique);
 }
 
 char *
@@ -253,10 +263,11 @@ QualifiedName(Oid relid)
 }
 
 /*
- * Read a definition; the table must be locked against changes of it.
+ * Read a definition, with the unique constraints and indexes or without; the
+ * table must be locked against changes of it.
  */
 TableDefinition *
-DefinitionRead(Oid relid)
+DefinitionRead(Oid relid, bool unique)
 {
 	TableDefinition *def = palloc0(sizeof(TableDefinition));
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
@@ -274,9 +285,9 @@ DefinitionRead(Oid relid)
 		def->tablespace = pstrdup(quote_identifier(get_tablespace_name(form->reltablespace)));
 	ReleaseSysCache(tuple);
 
-	def->detach = RunQueries(NIL, detach_queries, lengthof(detach_queries), relid);
-	def->before_rows = CommandsBeforeRows(def);
-	def->after_rows = CommandsAfterRows(def);
+	def->detach = RunQueries(NIL, detach_queries, lengthof(detach_queries), relid, unique);
+	def->before_rows = CommandsBeforeRows(def, unique);
+	def->after_rows = CommandsAfterRows(def, unique);
 	return def;
 }
 

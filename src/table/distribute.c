@@ -31,13 +31,16 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "table/key.h"
 #include "table/parts.h"
 #include "table/table.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -170,11 +173,11 @@ HoldRouter(const char *router)
 /* ---- the new table in place of the old one ---- */
 
 static Rebuild *
-SetAside(Oid relid, Oid template)
+SetAside(Oid relid, Oid template, bool unique)
 {
 	Rebuild    *rebuild = palloc0(sizeof(Rebuild));
 
-	rebuild->def = DefinitionRead(relid);
+	rebuild->def = DefinitionRead(relid, unique);
 	rebuild->cluster = OidIsValid(template) ? ClusterIndex(template) : NULL;
 	rebuild->aside = psprintf("_shard_aside_%u", relid);
 	DdlRunAll(rebuild->def->detach);
@@ -232,10 +235,10 @@ FinishNew(Rebuild *rebuild)
 /* ---- distribute ---- */
 
 /*
- * The columns of the partition key: as given, else the router's.
+ * The columns of the partition key as given; NIL for the router's.
  */
 static List *
-KeyColumns(ArrayType *given, const Router *router)
+GivenColumns(ArrayType *given)
 {
 	Datum	   *elements;
 	bool	   *nulls;
@@ -243,13 +246,7 @@ KeyColumns(ArrayType *given, const Router *router)
 	List	   *columns = NIL;
 
 	if (given == NULL)
-	{
-		ListCell   *lc;
-
-		foreach(lc, router->partition_key)
-			columns = lappend(columns, pstrdup(lfirst(lc)));
-		return columns;
-	}
+		return NIL;
 	deconstruct_array(given, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
 	for (int i = 0; i < n; i++)
 	{
@@ -259,22 +256,16 @@ KeyColumns(ArrayType *given, const Router *router)
 					 errmsg("partition_key must not contain null")));
 		columns = lappend(columns, TextDatumGetCString(elements[i]));
 	}
+	if (columns == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("partition_key {} is empty"),
+				 errhint("Name at least one column, or leave partition_key out for that of the router.")));
 	return columns;
 }
 
 static void
-CheckStrategy(const Router *router)
-{
-	if (router->strategy == STRATEGY_RANGE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("tables cannot be distributed by router \"%s\" of strategy range yet",
-						router->name),
-				 errhint("Use a router of strategy hash, consistent-hash or tenant.")));
-}
-
-static void
-RecordTable(Oid relid, const char *router, List *columns, bool lake)
+RecordTable(Oid relid, const char *router, List *columns, bool lake, const char *lake_options)
 {
 	StringInfoData key;
 	ListCell   *lc;
@@ -282,9 +273,10 @@ RecordTable(Oid relid, const char *router, List *columns, bool lake)
 	initStringInfo(&key);
 	foreach(lc, columns)
 		appendStringInfo(&key, "%s%s", key.len > 0 ? ", " : "", quote_literal_cstr(lfirst(lc)));
-	DdlRunf("INSERT INTO _shard.sharded_table (relation, router, partition_key, lake) "
-			"VALUES (%u, %s, ARRAY[%s]::text[], %s)",
-			relid, quote_literal_cstr(router), key.data, lake ? "true" : "false");
+	DdlRunf("INSERT INTO _shard.sharded_table (relation, router, partition_key, lake, lake_options) "
+			"VALUES (%u, %s, ARRAY[%s]::text[], %s, %s::jsonb)",
+			relid, quote_literal_cstr(router), key.data, lake ? "true" : "false",
+			lake_options != NULL ? quote_literal_cstr(lake_options) : "NULL");
 }
 
 static void
@@ -299,16 +291,16 @@ ClusterLeaves(Rebuild *rebuild)
 }
 
 /*
- * The PARTITION BY clause for a key column.
+ * What the leaves alone get after their rows.
  */
-static char *
-PartitionClause(Relation rel, AttrNumber key, const char *router)
+static void
+FinishLeaves(Rebuild *rebuild)
 {
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), key - 1);
-	char	   *class = psprintf("%s_%s", router, KeyClass(getBaseType(att->atttypid)));
+	ListCell   *lc;
 
-	return psprintf(" PARTITION BY HASH (%s %s)", quote_identifier(NameStr(att->attname)),
-					quote_qualified_identifier("_shard", class));
+	foreach(lc, find_inheritance_children(rebuild->new_relid, NoLock))
+		DdlRunAll(UniqueOthers(rebuild->def->relid, QualifiedName(lfirst_oid(lc)),
+							   get_namespace_name(get_rel_namespace(lfirst_oid(lc)))));
 }
 
 static void
@@ -321,23 +313,44 @@ Analyze(const Rebuild *rebuild, uint64 rows)
 static void
 CheckRoom(Relation rel, const char *router)
 {
-	CheckLockTable(router, CatalogRouter(router, false)->nshards,
-				   list_length(RelationGetIndexList(rel)),
+	const Router *entry = CatalogRouter(router, false);
+	int			leaves = entry->ranges != NULL ? entry->ranges->nranges + 1 : entry->nshards;
+
+	CheckLockTable(router, leaves, list_length(RelationGetIndexList(rel)),
 				   OidIsValid(rel->rd_rel->reltoastrelid));
 }
 
 /*
- * Everything from the locks on; within a DdlScope.
+ * The unique constraints that will hold within a shard only; NULL if there are
+ * none.  Lives as long as the transaction.
  */
-static void
-Distribute(Oid relid, Oid user, const char *router, ArrayType *given_key, bool lake)
+static char *
+NamesWithinShard(Oid relid, const TableKey *key)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	if (key->column != 0)
+		return NULL;
+	initStringInfo(&names);
+	foreach(lc, UniqueWithinShard(relid, relid, key->attnums, false))
+		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "", (char *) lfirst(lc));
+	return names.len > 0 ? MemoryContextStrdup(TopTransactionContext, names.data) : NULL;
+}
+
+/*
+ * Everything from the locks on; within a DdlScope.  Returns what the user is to
+ * be told of unique constraints.
+ */
+static char *
+Distribute(Oid relid, Oid user, const char *router, List *columns, bool lake,
+		   const char *lake_options)
 {
 	Relation	rel;
-	List	   *columns;
-	AttrNumber	key;
-	char	   *clause;
+	TableKey   *key;
 	Rebuild    *rebuild;
 	uint64		rows;
+	char	   *within;
 
 	HoldRouter(router);
 	rel = table_open(relid, AccessExclusiveLock);
@@ -345,46 +358,64 @@ Distribute(Oid relid, Oid user, const char *router, ArrayType *given_key, bool l
 	CheckTableNotInUse(rel, "distribute");
 	CheckNotSharded(relid);
 	CheckKind(rel);
-	columns = KeyColumns(given_key, CatalogRouter(router, false));
-	key = CheckKey(rel, columns);
+	key = KeyOfTable(rel, router, columns);
 	LockRelatedTables(relid);
-	CheckKept(relid, key);
+	CheckKept(relid, key->column);
 	if (lake)
 		CheckIdentity(rel);
 	CheckDependents(relid, "distribute");
 	CheckRoom(rel, router);
 	WarnOfPublications(relid);
-	clause = PartitionClause(rel, key, router);
+	AdviseOnKey(rel, key, CatalogRouter(router, false));
+	within = NamesWithinShard(relid, key);
 	table_close(rel, NoLock);
 
-	rebuild = SetAside(relid, relid);
-	CreateNew(rebuild, clause);
+	rebuild = SetAside(relid, relid, key->column != 0);
+	CreateNew(rebuild, key->clause);
 	CreateLeaves(rebuild->new_relid, router, relid);
-	RecordTable(rebuild->new_relid, router, columns, lake);
+	RecordTable(rebuild->new_relid, router, key->columns, lake, lake_options);
 	if (lake)
 		DdlRunf("SELECT _shard.lake_register(%u::regclass)", rebuild->new_relid);
 	rows = MoveIntoLeaves(relid, rebuild->new_relid);
+	if (key->column == 0)
+		FinishLeaves(rebuild);
 	FinishNew(rebuild);
 	LeafSync(rebuild->new_relid);
 	ClusterLeaves(rebuild);
 	Analyze(rebuild, rows);
+	return within;
+}
+
+/*
+ * Before the scope of our own commands, in which notices are silent.
+ */
+static void
+NoteTypes(Oid relid)
+{
+	SPI_connect();
+	if (SPI_execute(psprintf("SELECT _shard.lake_notes(%u::pg_catalog.oid::pg_catalog.regclass)", relid),
+					false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look at the types of a table");
+	SPI_finish();
 }
 
 PG_FUNCTION_INFO_V1(shard_distribute_table);
 
 /*
  * shard.distribute_table(relation regclass, router text, partition_key text[],
- *		lake boolean)
+ *		lake boolean, lake_options jsonb)
  */
 Datum
 shard_distribute_table(PG_FUNCTION_ARGS)
 {
 	Oid			relid;
 	char	   *router;
-	ArrayType  *key = PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2);
+	List	   *columns;
 	bool		lake = PG_ARGISNULL(3) ? true : PG_GETARG_BOOL(3);
+	char	   *lake_options = NULL;
 	DdlScope	scope;
 	Relation	rel;
+	char	   *within;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -392,23 +423,38 @@ shard_distribute_table(PG_FUNCTION_ARGS)
 				 errmsg("relation and router must not be null")));
 	relid = PG_GETARG_OID(0);
 	router = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	columns = GivenColumns(PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2));
+	if (!PG_ARGISNULL(4))
+		lake_options = JsonbToCString(NULL, &PG_GETARG_JSONB_P(4)->root, 0);
+	if (lake_options != NULL && !lake)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("lake_options need a lake")));
 	RequirePreloaded();
 	CheckIsolation("shard.distribute_table()");
-	CheckStrategy(CatalogRouter(router, false));
+	(void) CatalogRouter(router, false);
 	CheckOwner(relid, GetUserId());
 	CheckNotSharded(relid);
 	rel = relation_open(relid, AccessShareLock);
 	CheckKind(rel);
-	CheckKey(rel, KeyColumns(key, CatalogRouter(router, false)));
+	(void) KeyOfTable(rel, router, columns);
 	if (lake)
 		CheckIdentity(rel);
 	relation_close(rel, AccessShareLock);
 	if (lake)
+	{
 		AwaitPipeline();
+		NoteTypes(relid);
+	}
 
 	DdlBegin(&scope);
-	Distribute(relid, scope.user, router, key, lake);
+	within = Distribute(relid, scope.user, router, columns, lake, lake_options);
 	DdlEnd(&scope);
+	if (within != NULL)
+		ereport(NOTICE,
+				(errmsg("values are unique within each shard only: %s", within),
+				 errdetail("The partition key is an expression, and not all of its columns are in the unique constraint."),
+				 errhint("Where values must be unique among all shards, add these columns, or use a single column as partition key.")));
 	PG_RETURN_VOID();
 }
 
@@ -427,11 +473,24 @@ ForgetTable(Oid relid)
 		DdlRunf("SELECT _shard.lake_unregister(%u)", relid);
 }
 
+/*
+ * Let the table have the unique constraints that its leaves have.
+ */
+static void
+TakeUniqueFrom(Oid leaf, TableDefinition *def)
+{
+	def->before_rows = list_concat(def->before_rows, UniquePrimaryKey(leaf, def->qualified, def->schema));
+	def->after_rows = list_concat(UniqueOthers(leaf, def->qualified, def->schema),
+								  def->after_rows);
+}
+
 static void
 Undistribute(Oid relid, Oid user, const char *router)
 {
 	Relation	rel;
 	Oid			leaf;
+	Bitmapset  *key;
+	bool		on_leaves = KeyIsExpression(relid, &key);
 	char	   *clause;
 	Rebuild    *rebuild;
 	uint64		rows;
@@ -444,13 +503,15 @@ Undistribute(Oid relid, Oid user, const char *router)
 	(void) find_inheritance_children(relid, AccessExclusiveLock);
 	LockRelatedTables(relid);
 	CheckDependents(relid, "undistribute");
-	CheckLeavesPlain(relid);
+	CheckLeavesPlain(relid, on_leaves);
 
-	leaf = AnyLeaf(relid);
+	leaf = on_leaves ? UniqueTemplate(relid) : AnyLeaf(relid);
 	clause = !OidIsValid(leaf) ? "" :
 		psprintf("%s%s", AccessMethodClause(leaf), StorageOptions(leaf));
 	ForgetTable(relid);
-	rebuild = SetAside(relid, leaf);
+	rebuild = SetAside(relid, leaf, true);
+	if (on_leaves && OidIsValid(leaf))
+		TakeUniqueFrom(leaf, rebuild->def);
 	CreateNew(rebuild, clause);
 	rows = MoveFromLeaves(relid, rebuild->new_relid);
 	FinishNew(rebuild);

@@ -9,7 +9,8 @@
  *
  * DROP EXTENSION shard takes along the operator families that no table uses;
  * what a restore brought back without its dependency on the extension gets it
- * again first.
+ * again first.  It is an error while there are tables; those partitioned by range
+ * are looked for here.
  */
 #include "postgres.h"
 
@@ -20,6 +21,7 @@
 #include "table/drop_guard.h"
 #include "table/opclass.h"
 #include "tcop/utility.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 /* Does a DROP FUNCTION run now? */
@@ -61,6 +63,30 @@ DropsExtension(DropStmt *statement, const char *name)
 	return false;
 }
 
+/*
+ * Tables partitioned by range depend on nothing of the extension: they would
+ * stay, with leaves that nobody knows as shards any more.
+ */
+static void
+RefuseRangeTables(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, CatalogExtensionExists() ? CatalogRouterParents(NULL) : NIL)
+	{
+		char	   *router = CatalogRouterOfParent(lfirst_oid(lc));
+		const Router *entry = router != NULL ? CatalogRouter(router, true) : NULL;
+
+		if (entry != NULL && entry->strategy == STRATEGY_RANGE)
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("cannot drop extension shard because table %s is distributed by router \"%s\"",
+							quote_qualified_identifier(get_namespace_name(get_rel_namespace(lfirst_oid(lc))),
+													   get_rel_name(lfirst_oid(lc))), router),
+					 errhint("Put the table together first with shard.undistribute_table(), or drop it.")));
+	}
+}
+
 static bool
 DropsFunction(DropStmt *statement)
 {
@@ -72,23 +98,25 @@ DropGuardUtility(PlannedStmt *statement, const char *query_string, bool read_onl
 				 ProcessUtilityContext context, ParamListInfo params,
 				 QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
 {
-	ProcessUtility_hook_type next = previous_utility ? previous_utility : standard_ProcessUtility;
 	DropStmt   *drop = (DropStmt *) statement->utilityStmt;
 	bool		saved = DroppingFunction;
 
 	if (IsA(drop, DropStmt) && DropsExtension(drop, "shard"))
+	{
+		RefuseRangeTables();
 		OpclassFollowExtension();
+	}
 	if (likely(!IsA(drop, DropStmt) || !DropsFunction(drop)))
 	{
-		next(statement, query_string, read_only_tree, context, params, environment, dest,
-			 completion);
+		previous_utility(statement, query_string, read_only_tree, context, params, environment,
+						 dest, completion);
 		return;
 	}
 	DroppingFunction = true;
 	PG_TRY();
 	{
-		next(statement, query_string, read_only_tree, context, params, environment, dest,
-			 completion);
+		previous_utility(statement, query_string, read_only_tree, context, params, environment,
+						 dest, completion);
 	}
 	PG_FINALLY();
 	{
@@ -100,7 +128,7 @@ DropGuardUtility(PlannedStmt *statement, const char *query_string, bool read_onl
 void
 DropGuardInit(void)
 {
-	previous_utility = ProcessUtility_hook;
+	previous_utility = ProcessUtility_hook ? ProcessUtility_hook : standard_ProcessUtility;
 	ProcessUtility_hook = DropGuardUtility;
 	previous_access = object_access_hook;
 	object_access_hook = DropGuardAccess;

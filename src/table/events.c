@@ -10,6 +10,8 @@
  * A utility hook watches what CASCADE takes along.  Sharded tables depend on
  * their router's operator classes, so DROP EXTENSION, DROP OPERATOR FAMILY and
  * the like fail; with CASCADE they would drop the tables, which nobody means.
+ * So would a function that a partition key calls.  It also refuses to rename an
+ * enum's values that are part of a key.
  */
 #include "postgres.h"
 
@@ -19,7 +21,10 @@
 #include "catalog/pg_partitioned_table.h"
 #include "commands/event_trigger.h"
 #include "fmgr.h"
+#include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_type.h"
+#include "table/key.h"
 #include "table/parts.h"
 #include "table/table.h"
 #include "tcop/utility.h"
@@ -90,6 +95,7 @@ shard_on_sql_drop(PG_FUNCTION_ARGS)
 	/* dropped tables are in our catalog still, but no sharded tables any more */
 	if (DdlIsOurs() || !CatalogExtensionExists())
 		PG_RETURN_NULL();
+	DdlGuardDropped();
 	DdlBegin(&scope);
 	ForgetDroppedTables();
 	CheckTables(DdlOids("SELECT DISTINCT t.relation::oid FROM _shard.sharded_table t "
@@ -166,11 +172,23 @@ Uses(void)
 }
 
 /*
+ * Does a command name tables, or what tables are in?
+ */
+static bool
+DropsTables(Node *statement)
+{
+	DropStmt   *drop = (DropStmt *) statement;
+
+	return !IsA(statement, DropStmt) || drop->removeType == OBJECT_TABLE ||
+		drop->removeType == OBJECT_SCHEMA;
+}
+
+/*
  * Refuse a command that dropped a sharded table together with its operator
- * class: the table was taken along.
+ * class, or with a function that its partition key calls: it was taken along.
  */
 static void
-RefuseTakenAlong(List *uses)
+RefuseTakenAlong(List *uses, bool drops_tables)
 {
 	ListCell   *lc;
 
@@ -179,7 +197,7 @@ RefuseTakenAlong(List *uses)
 		Use		   *use = lfirst(lc);
 
 		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(use->parent)) ||
-			SearchSysCacheExists1(CLAOID, ObjectIdGetDatum(use->opclass)))
+			(drops_tables && SearchSysCacheExists1(CLAOID, ObjectIdGetDatum(use->opclass))))
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
@@ -199,6 +217,35 @@ Cascades(Node *statement)
 	return false;
 }
 
+/*
+ * Refuse to rename a value of an enum that is part of a partition key: rows
+ * route by the text of its values.
+ */
+static void
+RefuseRenamedKey(AlterEnumStmt *statement)
+{
+	Oid			type;
+	ListCell   *lc;
+
+	if (statement->oldVal == NULL)
+		return;
+	type = typenameTypeId(NULL, makeTypeNameFromNameList(statement->typeName));
+	foreach(lc, CatalogRouterParents(NULL))
+	{
+		Bitmapset  *attnums;
+		int			attnum = -1;
+
+		(void) KeyIsExpression(lfirst_oid(lc), &attnums);
+		while ((attnum = bms_next_member(attnums, attnum)) >= 0)
+			if (getBaseType(get_atttype(lfirst_oid(lc), attnum)) == type)
+				ereport(ERROR,
+						(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+						 errmsg("cannot rename values of type %s", format_type_be(type)),
+						 errdetail("Table %s is distributed by them.", QualifiedName(lfirst_oid(lc))),
+						 errhint("Add a new value instead, or put the table together first with shard.undistribute_table().")));
+	}
+}
+
 static void
 WatchCascade(PlannedStmt *statement, const char *text, bool read_only_tree,
 			 ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
@@ -206,6 +253,8 @@ WatchCascade(PlannedStmt *statement, const char *text, bool read_only_tree,
 {
 	List	   *uses = NIL;
 
+	if (IsA(statement->utilityStmt, AlterEnumStmt) && IsTransactionState() && CatalogExtensionExists())
+		RefuseRenamedKey((AlterEnumStmt *) statement->utilityStmt);
 	if (Cascades(statement->utilityStmt) && IsTransactionState() && CatalogExtensionExists())
 		uses = Uses();
 	(prev_utility_hook ? prev_utility_hook : standard_ProcessUtility)
@@ -213,7 +262,7 @@ WatchCascade(PlannedStmt *statement, const char *text, bool read_only_tree,
 	if (uses != NIL)
 	{
 		CommandCounterIncrement();
-		RefuseTakenAlong(uses);
+		RefuseTakenAlong(uses, DropsTables(statement->utilityStmt));
 	}
 }
 
@@ -223,14 +272,14 @@ static void
 EventsAtXactEnd(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT)
-		DdlForget();
+		DdlForget(InvalidSubTransactionId);
 }
 
 static void
 EventsAtSubXactEnd(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		DdlForget();
+		DdlForget(mine);
 }
 
 void

@@ -137,10 +137,11 @@ LockParentAndLeaves(FlipLocks *locks, Oid parent, List *shard_indexes)
 		return false;
 	foreach(lc, shard_indexes)
 	{
-		Oid			leaf = CatalogLeaf(parent, lfirst_int(lc));
+		ListCell   *leaf;
 
-		if (OidIsValid(leaf) && !LockTable(locks, leaf))
-			return false;
+		foreach(leaf, CatalogLeaves(parent, lfirst_int(lc)))
+			if (!LockTable(locks, lfirst_oid(leaf)))
+				return false;
 	}
 	return true;
 }
@@ -166,15 +167,17 @@ LockAll(FlipLocks *locks, const char *router, List *shard_indexes)
 }
 
 /*
- * LockAll() with our own timeouts; false also when a timeout or a deadlock
- * ended it.  The caller's subtransaction then has to be rolled back.
+ * LockAll() with our own timeouts; false also when an error ended it, which goes
+ * to *error unless it was a timeout or a deadlock.  The caller's subtransaction
+ * then has to be rolled back.
  */
 static bool
-LockAllInTime(FlipLocks *locks, const char *router, List *shard_indexes)
+LockAllInTime(FlipLocks *locks, const char *router, List *shard_indexes, ErrorData **error)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool locked = false;
 
+	*error = NULL;
 	PG_TRY();
 	{
 		int			nest = NewGUCNestLevel();
@@ -185,15 +188,17 @@ LockAllInTime(FlipLocks *locks, const char *router, List *shard_indexes)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData  *caught;
 
 		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
-			error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
-			PG_RE_THROW();
+		caught = CopyErrorData();
 		FlushErrorState();
-		FreeErrorData(error);
+		if (caught->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+			caught->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+			FreeErrorData(caught);
+		else
+			*error = caught;
+		locked = false;
 	}
 	PG_END_TRY();
 	return locked;
@@ -224,6 +229,7 @@ TableLockForFlip(const char *router, List *shard_indexes, int wait_ms, int *bloc
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	FlipLocks	locks;
+	ErrorData  *error;
 	bool		locked;
 
 	locks.wait_ms = wait_ms;
@@ -231,13 +237,15 @@ TableLockForFlip(const char *router, List *shard_indexes, int wait_ms, int *bloc
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	locked = LockAllInTime(&locks, router, shard_indexes);
+	locked = LockAllInTime(&locks, router, shard_indexes, &error);
 	if (locked)
 		ReleaseCurrentSubTransaction();
 	else
 		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	if (error != NULL)
+		ReThrowError(error);
 
 	if (blocker != NULL)
 		*blocker = locked ? 0 : Blocker(&locks.wanted);

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "table/drop_guard.h"
+#include "table/key_quals.h"
 #include "table/parts.h"
 #include "table/restore.h"
 #include "table/snapshot_guard.h"
@@ -16,6 +17,12 @@ TableInit(void)
 	EventsInit();
 	OriginInit();
 	DropGuardInit();
+	DdlGuardInit();
+
+	/* looks at commands before the one above, which locks tables */
+	MotionGuardInit();
+	RowSecurityInit();
 	RestoreInit();
 	SnapshotGuardInit();
+	KeyQualsInit();
 }

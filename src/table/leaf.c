@@ -11,7 +11,7 @@
  * settings from the parent.
  *
  * Nobody but the owner has a right on a leaf: it is reached by the parent, where
- * privileges and policies are.  Its schema may be used by everybody, since
+ * privileges and policies are (the latter hold for leaves, too: row_security.c).  Its schema may be used by everybody, since
  * foreign-key triggers name leaves as the table's owner.
  */
 #include "postgres.h"
@@ -25,6 +25,7 @@
 #include "commands/defrem.h"
 #include "commands/tablespace.h"
 #include "miscadmin.h"
+#include "table/key.h"
 #include "table/parts.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -58,6 +59,8 @@ typedef struct TableFacts
 	Oid			tablespace;
 	char		identity;		/* relreplident */
 	Oid			identity_index;
+	bool		row_security;
+	bool		row_security_forced;
 } TableFacts;
 
 static TableFacts
@@ -71,12 +74,54 @@ ReadFacts(Oid relid, LOCKMODE mode)
 	facts.tablespace = rel->rd_rel->reltablespace;
 	facts.identity = rel->rd_rel->relreplident;
 	facts.identity_index = RelationGetReplicaIndex(rel);
+	facts.row_security = rel->rd_rel->relrowsecurity;
+	facts.row_security_forced = rel->rd_rel->relforcerowsecurity;
 	table_close(rel, NoLock);
 	return facts;
 }
 
-static void
-CreateShardSchema(const char *schema)
+static bool
+HasPrimaryKey(Oid relid)
+{
+	return DdlOids("SELECT indexrelid FROM pg_index WHERE indrelid = $1 AND indisprimary", relid) != NIL;
+}
+
+/*
+ * Must the leaves log whole rows?  In the lake a row is known by its primary
+ * key.  Where that does not contain the partition key's columns, two shards may
+ * have rows of one primary key, and these columns tell them apart.  (Where there
+ * is none, a dump is being restored, and it comes later.)
+ */
+static bool
+NeedsFullIdentity(Oid parent)
+{
+	Bitmapset  *attnums;
+	ShardedTable *table;
+	Oid			leaf;
+
+	if (!KeyIsExpression(parent, &attnums))
+		return false;
+	table = CatalogShardedTable(parent);
+	leaf = AnyLeaf(parent);
+	return table != NULL && table->lake && OidIsValid(leaf) &&
+		(!HasPrimaryKey(leaf) || UniqueWithinShard(leaf, parent, attnums, true) != NIL);
+}
+
+/*
+ * The facts of a parent, with the replica identity that its leaves have.
+ */
+static TableFacts
+ReadParentFacts(Oid parent, LOCKMODE mode)
+{
+	TableFacts	facts = ReadFacts(parent, mode);
+
+	if (facts.identity == REPLICA_IDENTITY_DEFAULT && NeedsFullIdentity(parent))
+		facts.identity = REPLICA_IDENTITY_FULL;
+	return facts;
+}
+
+void
+LeafSchemaCreate(const char *schema)
 {
 	if (OidIsValid(get_namespace_oid(schema, true)))
 		return;
@@ -180,6 +225,9 @@ SyncLeaf(const TableFacts *parent, Oid leaf)
 
 	SetOwner(leaf, current.owner, parent->owner);
 	SyncReplicaIdentity(parent, leaf, &current);
+	if (current.row_security != parent->row_security ||
+		current.row_security_forced != parent->row_security_forced)
+		RowSecuritySync(leaf, parent->row_security, parent->row_security_forced);
 }
 
 /*
@@ -197,18 +245,21 @@ LooksInSync(const TableFacts *parent, Oid leaf)
 		return true;
 	form = (Form_pg_class) GETSTRUCT(tuple);
 	same = form->relowner == parent->owner && form->relreplident == parent->identity &&
-		form->relreplident != REPLICA_IDENTITY_INDEX;
+		form->relreplident != REPLICA_IDENTITY_INDEX &&
+		form->relrowsecurity == parent->row_security &&
+		form->relforcerowsecurity == parent->row_security_forced;
 	ReleaseSysCache(tuple);
 	return same;
 }
 
 /*
- * Bring the leaves' owners and replica identities in line with the parent's.
+ * Bring the leaves' owners, replica identities and row security in line with the
+ * parent's.
  */
 void
 LeafSync(Oid parent)
 {
-	TableFacts	facts = ReadFacts(parent, AccessShareLock);
+	TableFacts	facts = ReadParentFacts(parent, AccessShareLock);
 	ListCell   *lc;
 
 	foreach(lc, find_inheritance_children(parent, NoLock))
@@ -234,7 +285,8 @@ ClusterIndex(Oid relid)
 }
 
 /*
- * Mark the leaf's index that belongs to the parent's index of this name.
+ * Mark the leaf's index that belongs to the parent's index of this name, or
+ * that has this name.
  */
 void
 LeafCluster(Oid parent, Oid leaf, const char *index)
@@ -245,7 +297,8 @@ LeafCluster(Oid parent, Oid leaf, const char *index)
 	if (index == NULL)
 		return;
 	parent_index = get_relname_relid(index, get_rel_namespace(parent));
-	leaf_index = OidIsValid(parent_index) ? LeafIndex(leaf, parent_index) : InvalidOid;
+	leaf_index = OidIsValid(parent_index) ? LeafIndex(leaf, parent_index) :
+		get_relname_relid(index, get_rel_namespace(leaf));
 	if (OidIsValid(leaf_index))
 		DdlRunf("ALTER TABLE %s CLUSTER ON %s", QualifiedName(leaf),
 				quote_identifier(get_rel_name(leaf_index)));
@@ -260,28 +313,107 @@ TablespaceClause(Oid tablespace)
 }
 
 /*
+ * Make the table of a leaf, not attached yet; returns its OID.
+ */
+static Oid
+CreateLeafTable(Oid parent, const TableFacts *facts, const char *schema, const char *name,
+				Oid template)
+{
+	char	   *qualified = quote_qualified_identifier(schema, name);
+	Oid			leaf;
+	ListCell   *lc;
+
+	DdlRunf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE "
+			"INCLUDING COMPRESSION)%s%s%s", qualified, QualifiedName(parent),
+			AccessMethodClause(template), StorageOptions(template),
+			TablespaceClause(facts->tablespace));
+	leaf = get_relname_relid(name, get_namespace_oid(schema, false));
+	AclReset(leaf);
+	foreach(lc, DdlTexts(LEAF_ACTIONS, parent, 0))
+		DdlRunf("ALTER TABLE %s %s", qualified, (char *) lfirst(lc));
+	return leaf;
+}
+
+static void
+Attach(Oid parent, const char *leaf, const char *bound)
+{
+	DdlRunf("ALTER TABLE %s ATTACH PARTITION %s %s", QualifiedName(parent), leaf, bound);
+}
+
+/*
  * Make and attach the leaf of a shard; returns its OID.
  */
 Oid
 LeafCreate(Oid parent, const RouterShard *shard, Oid template)
 {
-	TableFacts	facts = ReadFacts(parent, ShareUpdateExclusiveLock);
+	TableFacts	facts = ReadParentFacts(parent, ShareUpdateExclusiveLock);
+	Bitmapset  *key;
 	char	   *qualified = quote_qualified_identifier(shard->schema, facts.name);
 	Oid			leaf;
-	ListCell   *lc;
 
-	CreateShardSchema(shard->schema);
+	LeafSchemaCreate(shard->schema);
 	RefuseTakenName(shard->schema, facts.name, parent);
-	DdlRunf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE "
-			"INCLUDING COMPRESSION)%s%s%s", qualified, QualifiedName(parent),
-			AccessMethodClause(template), StorageOptions(template),
-			TablespaceClause(facts.tablespace));
-	leaf = get_relname_relid(facts.name, get_namespace_oid(shard->schema, false));
-	AclReset(leaf);
-	foreach(lc, DdlTexts(LEAF_ACTIONS, parent, 0))
-		DdlRunf("ALTER TABLE %s %s", qualified, (char *) lfirst(lc));
-	DdlRunf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES WITH (MODULUS %d, REMAINDER %d)",
-			QualifiedName(parent), qualified, MAX_SHARDS, shard->index);
+	leaf = CreateLeafTable(parent, &facts, shard->schema, facts.name, template);
+	if (KeyIsExpression(parent, &key))
+	{
+		UniqueCheckNames(template, shard->schema);
+		DdlRunAll(UniquePrimaryKey(template, qualified, shard->schema));
+	}
+	Attach(parent, qualified, psprintf("FOR VALUES WITH (MODULUS %d, REMAINDER %d)",
+									   MAX_SHARDS, shard->index));
 	SyncLeaf(&facts, leaf);
 	return leaf;
+}
+
+/*
+ * A name for one more leaf of a table in a shard's schema: the table's, or with
+ * a suffix, or with a number.
+ */
+char *
+LeafFreeName(const char *schema, const char *table, const char *suffix)
+{
+	Oid			namespace = get_namespace_oid(schema, true);
+	char	   *name = makeObjectName(table, suffix, NULL);
+
+	for (int i = 2; OidIsValid(namespace) && OidIsValid(get_relname_relid(name, namespace)); i++)
+	{
+		char		number[16];
+
+		snprintf(number, sizeof(number), "%d", i);
+		name = makeObjectName(table, suffix, number);
+	}
+	return name;
+}
+
+/*
+ * Make one leaf of several that a shard has, not attached yet.
+ */
+Oid
+LeafMake(Oid parent, const RouterShard *shard, Oid template, const char *suffix)
+{
+	TableFacts	facts = ReadParentFacts(parent, ShareUpdateExclusiveLock);
+	Bitmapset  *key;
+	char	   *name;
+	Oid			leaf;
+
+	LeafSchemaCreate(shard->schema);
+	name = LeafFreeName(shard->schema, facts.name, NULL);
+	if (suffix != NULL && strcmp(name, facts.name) != 0)
+		name = LeafFreeName(shard->schema, facts.name, suffix);
+	leaf = CreateLeafTable(parent, &facts, shard->schema, name, template);
+	if (KeyIsExpression(parent, &key))
+		DdlRunAll(UniquePrimaryKey(template, QualifiedName(leaf), shard->schema));
+	return leaf;
+}
+
+/*
+ * Attach it; bound is a clause such as DEFAULT.
+ */
+void
+LeafAttach(Oid parent, Oid leaf, const char *bound)
+{
+	TableFacts	facts = ReadParentFacts(parent, ShareUpdateExclusiveLock);
+
+	Attach(parent, QualifiedName(leaf), bound);
+	SyncLeaf(&facts, leaf);
 }

@@ -6,8 +6,7 @@
  * calling statement is older, and would miss what was committed while we waited)
  * and written below the executor, see row_writer.c.  They carry no replication
  * origin: rows of a table that is being distributed reach the lake as created
- * events.  Where a row goes is asked of the partition key's hash function, as
- * PostgreSQL does when it routes a row.
+ * events.  Where a row goes is decided as PostgreSQL does when it routes a row.
  *
  * Memory: one row at a time in a context that is reset for each.
  */
@@ -21,6 +20,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
 #include "table/parts.h"
 #include "table/table.h"
 #include "utils/builtins.h"
@@ -33,47 +33,94 @@
 typedef struct Target
 {
 	Relation	parent;			/* NULL: plain holds all rows */
+	EState	   *estate;
+	List	   *expression;		/* of one ExprState, or NIL */
 	RowWriter  *plain;
-	Relation	leaves[MAX_SHARDS];
-	RowWriter  *writers[MAX_SHARDS];
+	int			nparts;			/* of the parent's partition descriptor */
+	Relation   *leaves;
+	RowWriter **writers;
 } Target;
 
 static RowWriter *
-OpenLeaf(Target *target, int shard)
+OpenLeaf(Target *target, PartitionDesc desc, int part)
 {
-	Oid			leaf = CatalogLeaf(RelationGetRelid(target->parent), shard);
+	target->leaves[part] = table_open(desc->oids[part], RowExclusiveLock);
+	return RowWriterBegin(target->leaves[part]);
+}
 
-	if (!OidIsValid(leaf))
-		elog(ERROR, "table \"%s\" has no leaf for shard %d",
-			 RelationGetRelationName(target->parent), shard);
-	target->leaves[shard] = table_open(leaf, RowExclusiveLock);
-	return RowWriterBegin(target->leaves[shard]);
+/*
+ * The partition key of a row in the parent's column order.  An expression runs
+ * as the table's owner, whoever moves the rows: it may call a function that the
+ * owner has chosen.
+ */
+static Datum
+KeyOfRow(Target *target, TupleTableSlot *slot, bool *isnull)
+{
+	PartitionKey key = RelationGetPartitionKey(target->parent);
+	ExprContext *econtext;
+	Oid			user;
+	int			sec_context;
+	Datum		value;
+
+	if (target->expression == NIL)
+		return slot_getattr(slot, get_partition_col_attnum(key, 0), isnull);
+	econtext = GetPerTupleExprContext(target->estate);
+	ResetExprContext(econtext);
+	econtext->ecxt_scantuple = slot;
+	GetUserIdAndSecContext(&user, &sec_context);
+	SetUserIdAndSecContext(target->parent->rd_rel->relowner,
+						   sec_context | SECURITY_RESTRICTED_OPERATION);
+	value = ExecEvalExprSwitchContext(linitial(target->expression), econtext, isnull);
+	SetUserIdAndSecContext(user, sec_context);
+	return value;
+}
+
+/*
+ * The partition for a key, as PostgreSQL chooses it when it routes a row.
+ */
+static int
+PartitionOfKey(PartitionKey key, PartitionDesc desc, Datum value, bool isnull)
+{
+	PartitionBoundInfo bounds = desc->boundinfo;
+	bool		equal;
+	int			part;
+
+	if (key->strategy == PARTITION_STRATEGY_HASH)
+		return bounds->indexes[compute_partition_hash_value(key->partnatts, key->partsupfunc,
+															key->partcollation, &value, &isnull) %
+							   bounds->nindexes];
+	part = isnull ? -1 :
+		bounds->indexes[partition_range_datum_bsearch(key->partsupfunc, key->partcollation, bounds,
+													  1, &value, &equal) + 1];
+	return part < 0 ? bounds->default_index : part;
 }
 
 /*
  * The writer for a row in the parent's column order.
  */
 static RowWriter *
-WriterFor(Target *target, Datum *values, bool *nulls, MemoryContext context)
+WriterFor(Target *target, TupleTableSlot *slot, MemoryContext context)
 {
-	PartitionKey key;
-	AttrNumber	column;
-	int			shard;
+	PartitionDesc desc;
+	Datum		value;
+	bool		isnull;
+	int			part;
 
 	if (target->parent == NULL)
 		return target->plain;
-	key = RelationGetPartitionKey(target->parent);
-	column = get_partition_col_attnum(key, 0) - 1;
-	shard = compute_partition_hash_value(key->partnatts, key->partsupfunc, key->partcollation,
-										 &values[column], &nulls[column]) % MAX_SHARDS;
-	if (target->writers[shard] == NULL)
+	desc = RelationGetPartitionDesc(target->parent, true);
+	value = KeyOfRow(target, slot, &isnull);
+	part = PartitionOfKey(RelationGetPartitionKey(target->parent), desc, value, isnull);
+	if (part < 0)
+		elog(ERROR, "table \"%s\" has no leaf for a row", RelationGetRelationName(target->parent));
+	if (target->writers[part] == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 
-		target->writers[shard] = OpenLeaf(target, shard);
+		target->writers[part] = OpenLeaf(target, desc, part);
 		MemoryContextSwitchTo(old);
 	}
-	return target->writers[shard];
+	return target->writers[part];
 }
 
 /*
@@ -98,7 +145,7 @@ CopyRows(Relation from, TupleDesc to, Target *target)
 		slot_getallattrs(slot);
 		if (map)
 			execute_attr_map_slot(map->attrMap, slot, converted);
-		RowWriterAppend(WriterFor(target, converted->tts_values, converted->tts_isnull, outer),
+		RowWriterAppend(WriterFor(target, converted, outer),
 						converted->tts_values, converted->tts_isnull);
 		MemoryContextReset(row);
 		rows++;
@@ -122,14 +169,21 @@ MoveIntoLeaves(Oid from, Oid parent)
 	uint64		rows;
 
 	target->parent = table_open(parent, RowExclusiveLock);
+	target->estate = CreateExecutorState();
+	target->expression = ExecPrepareExprList(get_partition_exprs(RelationGetPartitionKey(target->parent)),
+											 target->estate);
+	target->nparts = RelationGetPartitionDesc(target->parent, true)->nparts;
+	target->leaves = palloc0(sizeof(Relation) * target->nparts);
+	target->writers = palloc0(sizeof(RowWriter *) * target->nparts);
 	rows = CopyRows(source, RelationGetDescr(target->parent), target);
-	for (int i = 0; i < MAX_SHARDS; i++)
+	for (int i = 0; i < target->nparts; i++)
 	{
 		if (target->writers[i] == NULL)
 			continue;
 		RowWriterEnd(target->writers[i]);
 		table_close(target->leaves[i], NoLock);
 	}
+	FreeExecutorState(target->estate);
 	table_close(target->parent, NoLock);
 	table_close(source, NoLock);
 	pfree(target);

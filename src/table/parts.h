@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 #include "catalog/catalog.h"
+#include "nodes/bitmapset.h"
 #include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
@@ -24,7 +25,7 @@ typedef struct DdlScope
 extern void DdlBegin(DdlScope *scope);
 extern void DdlEnd(DdlScope *scope);
 extern bool DdlIsOurs(void);
-extern void DdlForget(void);
+extern void DdlForget(SubTransactionId aborted);
 extern void DdlRun(const char *command);
 extern void DdlRunf(const char *format,...) pg_attribute_printf(1, 2);
 extern void DdlRunAll(List *commands);
@@ -51,7 +52,7 @@ typedef struct TableDefinition
 	List	   *after_rows;
 } TableDefinition;
 
-extern TableDefinition *DefinitionRead(Oid relid);
+extern TableDefinition *DefinitionRead(Oid relid, bool unique);
 extern List *DefinitionSequenceValues(Oid relid, const char *schema);
 extern char *QualifiedName(Oid relid);
 
@@ -62,17 +63,27 @@ extern void AclReset(Oid relid);
 /* ---- check.c: what cannot be kept is refused, before anything changes ---- */
 
 extern void CheckKind(Relation rel);
-extern AttrNumber CheckKey(Relation rel, List *columns);
 extern void CheckIdentity(Relation rel);
 extern void CheckKept(Oid relid, AttrNumber key);
 extern void CheckDependents(Oid relid, const char *action);
-extern void CheckLeavesPlain(Oid parent);
+extern void CheckLeavesPlain(Oid parent, bool unique);
 extern void WarnOfPublications(Oid relid);
-extern const char *KeyClass(Oid type);
+
+/* ---- unique.c: unique constraints that only leaves can have ---- */
+
+extern List *UniquePrimaryKey(Oid template, const char *target, const char *schema);
+extern List *UniqueOthers(Oid template, const char *target, const char *schema);
+extern Oid	UniqueTemplate(Oid parent);
+extern void UniqueCheckNames(Oid template, const char *schema);
+extern List *UniqueWithinShard(Oid relid, Oid parent, const Bitmapset *attnums, bool primary_only);
 
 /* ---- leaf.c: schemas and leaves of shards ---- */
 
 extern Oid	LeafCreate(Oid parent, const RouterShard *shard, Oid template);
+extern Oid	LeafMake(Oid parent, const RouterShard *shard, Oid template, const char *suffix);
+extern void LeafAttach(Oid parent, Oid leaf, const char *bound);
+extern void LeafSchemaCreate(const char *schema);
+extern char *LeafFreeName(const char *schema, const char *table, const char *suffix);
 extern void LeafSync(Oid parent);
 extern void LeafCluster(Oid parent, Oid leaf, const char *index);
 extern char *ClusterIndex(Oid relid);
@@ -82,6 +93,7 @@ extern char *AccessMethodClause(Oid relid);
 /* ---- shards.c: all leaves of a shard, all leaves of a table ---- */
 
 extern void CreateLeaves(Oid parent, const char *router, Oid template);
+extern RouterShard *FindShard(const char *router, int shard_index);
 extern Oid	AnyLeaf(Oid parent);
 extern void CheckLeavesPresent(Oid parent, const char *router);
 extern void DropEmptySchemas(const char *router);
@@ -95,11 +107,19 @@ extern uint64 MoveFromLeaves(Oid parent, Oid to);
 /* distribute.c */
 extern void ForgetTable(Oid relid);
 
-/* flip.c */
-extern void LockRouter(const char *router, LOCKMODE mode);
-
 /* events.c */
 extern void EventsInit(void);
+
+/* motion_guard.c */
+extern void MotionGuardInit(void);
+
+/* ddl_guard.c */
+extern void DdlGuardDropped(void);
+extern void DdlGuardInit(void);
+
+/* row_security.c */
+extern void RowSecuritySync(Oid leaf, bool enabled, bool forced);
+extern void RowSecurityInit(void);
 
 /* origin.c */
 extern void OriginInit(void);

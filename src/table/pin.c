@@ -16,14 +16,15 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
+#include "table/key.h"
+#include "table/range_alter.h"
+#include "table/range_pin.h"
 #include "table/router_ddl.h"
 #include "table/table.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/partcache.h"
 #include "utils/rel.h"
-#include "utils/ruleutils.h"
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(shard_pin);
@@ -31,24 +32,6 @@ PG_FUNCTION_INFO_V1(shard_unpin);
 
 /* How long to queue for the locks if lock_timeout sets no limit. */
 #define PIN_WAIT_MS 10000
-
-/*
- * The column or expression by which a parent is partitioned, as SQL.
- */
-static char *
-KeyExpression(Relation parent, Oid *type)
-{
-	PartitionKey key = RelationGetPartitionKey(parent);
-	AttrNumber	attnum = get_partition_col_attnum(key, 0);
-
-	*type = get_partition_col_typid(key, 0);
-	if (attnum != 0)
-		return pstrdup(quote_identifier(get_attname(RelationGetRelid(parent), attnum, false)));
-	return psprintf("(%s)", deparse_expression(linitial(get_partition_exprs(key)),
-											   deparse_context_for(RelationGetRelationName(parent),
-																   RelationGetRelid(parent)),
-											   false, false));
-}
 
 static bool
 IsCanonicalUuid(const char *key)
@@ -87,8 +70,13 @@ IsCanonicalInteger(const char *key)
 static const char *
 KeyValue(Oid type, const char *key)
 {
+	type = getBaseType(type);
 	switch (type)
 	{
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return psprintf("$1::%s", format_type_be_qualified(type));
 		case INT2OID:
 		case INT4OID:
 		case INT8OID:
@@ -164,13 +152,19 @@ RefuseRows(const char *router, const char *key, int from, int to)
 	foreach(lc, CatalogRouterParents(router))
 	{
 		Oid			parent = lfirst_oid(lc);
-		Oid			leaf = CatalogLeaf(parent, from);
+		ListCell   *leaf;
+		bool		found = false;
 
-		if (OidIsValid(leaf) && LeafHasKey(parent, leaf, key))
+		foreach(leaf, CatalogLeaves(parent, from))
+			found = found || LeafHasKey(parent, lfirst_oid(leaf), key);
+		if (found)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
 					 errmsg("table \"%s\" has rows of key \"%s\" in shard %d, not in shard %d",
 							get_rel_name(parent), key, from, to),
+					 CatalogRouter(router, false)->strategy == STRATEGY_RANGE ?
+					 errhint("Give the key a range of its own with shard.alter_router('%s', ranges => ...) instead.",
+							 router) :
 					 errhint("Move the key with shard.rebalance('%s', partition_keys => ..., target_shards => ...) instead.",
 							 router)));
 	}
@@ -207,7 +201,10 @@ LockFlip(const char *router, int from, int to)
 static void
 PrepareMove(const char *router, const char *key, int from, int to)
 {
-	LockFlip(router, from, to);
+	if (CatalogRouter(router, false)->strategy == STRATEGY_RANGE)
+		RangesLock(router);
+	else
+		LockFlip(router, from, to);
 	if (CatalogRoute(CatalogRouter(router, false), key, strlen(key)) != from)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -236,15 +233,17 @@ shard_pin(PG_FUNCTION_ARGS)
 				 errmsg("router \"%s\" has no shard %d", name, to),
 				 errhint("View shard.shards lists its shards.")));
 	RefuseMigration(router);
+	key = RangePinCheck(router, key);
 	SPI_connect();
 	PrepareMove(name, key, CatalogRoute(router, key, strlen(key)), to);
 	RouterExecute("INSERT INTO _shard.pin (router, key, shard_index) VALUES ($1, $2, $3)"
 				  " ON CONFLICT (router, key) DO UPDATE SET shard_index = excluded.shard_index",
 				  3, (Oid[]) {TEXTOID, TEXTOID, INT4OID},
-				  (Datum[]) {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)},
+				  (Datum[]) {PG_GETARG_DATUM(0), CStringGetTextDatum(key), PG_GETARG_DATUM(2)},
 				  NULL, SPI_OK_INSERT);
 	RouterNotePins(name);
 	SPI_finish();
+	RangePinApply(name);
 	PG_RETURN_VOID();
 }
 
@@ -256,6 +255,7 @@ shard_unpin(PG_FUNCTION_ARGS)
 	const Router *router = CatalogRouter(name, false);
 	int			from;
 
+	key = RangePinCheck(router, key);
 	if (!CatalogPin(name, key, strlen(key), &from))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -265,8 +265,9 @@ shard_unpin(PG_FUNCTION_ARGS)
 	PrepareMove(name, key, from, CatalogRouteUnpinned(router, key, strlen(key)));
 	RouterExecute("DELETE FROM _shard.pin WHERE router = $1 AND key = $2",
 				  2, (Oid[]) {TEXTOID, TEXTOID},
-				  (Datum[]) {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)}, NULL, SPI_OK_DELETE);
+				  (Datum[]) {PG_GETARG_DATUM(0), CStringGetTextDatum(key)}, NULL, SPI_OK_DELETE);
 	RouterNotePins(name);
 	SPI_finish();
+	RangePinApply(name);
 	PG_RETURN_VOID();
 }

@@ -4,31 +4,31 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/pg_inherits.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "table/key.h"
 #include "table/parts.h"
 #include "table/table.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 /*
- * Add the misplaced keys of a leaf to the result.  Left out is the empty key,
- * which shard.route() refuses.
+ * Add the misplaced keys of a leaf to the result.  shard.route() would count
+ * each of them, and refuse the empty key, which a table can hold.
  */
 static void
-VerifyLeaf(ReturnSetInfo *result, ShardedTable *table, Oid leaf)
+VerifyLeaf(ReturnSetInfo *result, ShardedTable *table, const char *key, Oid leaf)
 {
 	int			found_in = CatalogLeafShard(leaf);
-	char	   *column = get_attname(leaf, get_attnum(leaf, linitial(table->partition_key)), false);
 	char	   *query;
 
-	query = psprintf("SELECT k, n, i FROM (SELECT k, n, CASE WHEN k <> '' THEN shard.route(%s, k) END AS i FROM "
+	query = psprintf("SELECT k, n, i FROM (SELECT k, n, _shard.key_shard(%s, k) AS i FROM "
 					 "(SELECT %s::text AS k, count(*) AS n FROM ONLY %s GROUP BY 1) keys) routed "
 					 "WHERE i <> %d ORDER BY k",
-					 quote_literal_cstr(table->router), quote_identifier(column),
-					 QualifiedName(leaf), found_in);
+					 quote_literal_cstr(table->router), key, QualifiedName(leaf), found_in);
 	if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read %s", QualifiedName(leaf));
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -69,10 +69,13 @@ shard_verify_placement(PG_FUNCTION_ARGS)
 	foreach(lc, CatalogShardedTables(router))
 	{
 		ShardedTable *table = lfirst(lc);
+		Relation	parent = table_open(table->relid, AccessShareLock);
+		char	   *key = KeyText(parent, table);
 		ListCell   *leaf;
 
 		foreach(leaf, find_inheritance_children(table->relid, AccessShareLock))
-			VerifyLeaf((ReturnSetInfo *) fcinfo->resultinfo, table, lfirst_oid(leaf));
+			VerifyLeaf((ReturnSetInfo *) fcinfo->resultinfo, table, key, lfirst_oid(leaf));
+		table_close(parent, NoLock);
 	}
 	DdlEnd(&scope);
 	return (Datum) 0;

@@ -79,23 +79,20 @@ static PlannedStmt *
 RestorePlanner(Query *parse, const char *query_string, int options, ParamListInfo params)
 {
 	PlannedStmt *volatile plan = NULL;
-	planner_hook_type next = previous_planner ? previous_planner : standard_planner;
 
 	if (likely(!OidIsValid(LoadTarget)))
-		return next(parse, query_string, options, params);
-	WITH_LOAD_TARGET(InvalidOid, plan = next(parse, query_string, options, params));
+		return previous_planner(parse, query_string, options, params);
+	WITH_LOAD_TARGET(InvalidOid, plan = previous_planner(parse, query_string, options, params));
 	return plan;
 }
 
 static void
 RestoreExecutorStart(QueryDesc *query, int eflags)
 {
-	ExecutorStart_hook_type next = previous_start ? previous_start : standard_ExecutorStart;
-
 	if (likely(!OidIsValid(LoadTarget)))
-		next(query, eflags);
+		previous_start(query, eflags);
 	else
-		WITH_LOAD_TARGET(InvalidOid, next(query, eflags));
+		WITH_LOAD_TARGET(InvalidOid, previous_start(query, eflags));
 }
 
 /*
@@ -123,13 +120,12 @@ InsertTarget(PlannedStmt *plan)
 static void
 RestoreExecutorRun(EXECUTOR_RUN_PARAMS)
 {
-	ExecutorRun_hook_type next = previous_run ? previous_run : standard_ExecutorRun;
 	Oid			target = InsertTarget(query->plannedstmt);
 
 	if (likely(!OidIsValid(LoadTarget) && !OidIsValid(target)))
-		next(EXECUTOR_RUN_ARGS);
+		previous_run(EXECUTOR_RUN_ARGS);
 	else
-		WITH_LOAD_TARGET(target, next(EXECUTOR_RUN_ARGS));
+		WITH_LOAD_TARGET(target, previous_run(EXECUTOR_RUN_ARGS));
 }
 
 /*
@@ -152,26 +148,25 @@ RestoreUtility(PlannedStmt *statement, const char *query_string, bool read_only_
 			   ProcessUtilityContext context, ParamListInfo params,
 			   QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
 {
-	ProcessUtility_hook_type next = previous_utility ? previous_utility : standard_ProcessUtility;
 	Oid			target = CopyTarget(statement->utilityStmt);
 
 	if (likely(!OidIsValid(LoadTarget) && !OidIsValid(target)))
-		next(statement, query_string, read_only_tree, context, params, environment, dest,
-			 completion);
+		previous_utility(statement, query_string, read_only_tree, context, params, environment,
+						 dest, completion);
 	else
-		WITH_LOAD_TARGET(target, next(statement, query_string, read_only_tree, context, params,
-									  environment, dest, completion));
+		WITH_LOAD_TARGET(target, previous_utility(statement, query_string, read_only_tree, context,
+												  params, environment, dest, completion));
 }
 
 void
 RestoreInit(void)
 {
-	previous_planner = planner_hook;
+	previous_planner = planner_hook ? planner_hook : standard_planner;
 	planner_hook = RestorePlanner;
-	previous_start = ExecutorStart_hook;
+	previous_start = ExecutorStart_hook ? ExecutorStart_hook : standard_ExecutorStart;
 	ExecutorStart_hook = RestoreExecutorStart;
-	previous_run = ExecutorRun_hook;
+	previous_run = ExecutorRun_hook ? ExecutorRun_hook : standard_ExecutorRun;
 	ExecutorRun_hook = RestoreExecutorRun;
-	previous_utility = ProcessUtility_hook;
+	previous_utility = ProcessUtility_hook ? ProcessUtility_hook : standard_ProcessUtility;
 	ProcessUtility_hook = RestoreUtility;
 }

@@ -2,26 +2,33 @@
  * router_ddl.c
  *		Creating, altering and dropping routers.
  *
- * A router is a row of _shard.router, the rows of its shards, and its operator
- * family.  Everything is checked before anything is written, and errors name
+ * A router is a row of _shard.router, the rows of its shards, and (but for
+ * strategy range) its operator family.  Everything is checked before anything is written, and errors name
  * the value and what is allowed.  The schemas of the shards come with the first
  * table that is distributed.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "base/compat.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "catalog/retry.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "router/ring.h"
+#include "table/key.h"
 #include "table/opclass.h"
 #include "table/parts.h"
+#include "table/range_alter.h"
+#include "table/range_check.h"
 #include "table/router_ddl.h"
+#include "table/weights.h"
+#include "table/table.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -59,7 +66,8 @@ enum
 	Arg_enable_metrics,
 	Arg_track_access,
 	Arg_track_metadata,
-	NARGS
+	NARGS,
+	Arg_weights = NARGS			/* not a column of _shard.router */
 };
 
 static const char *const ArgNames[NARGS] = {
@@ -89,8 +97,10 @@ RouterExecute(const char *command, int nargs, Oid *types, Datum *values, const c
 void
 RouterNotePins(const char *router)
 {
-	RouterExecute("UPDATE _shard.router_ready AS r SET pinned = NOT pinned WHERE router = $1"
-				  " AND pinned <> EXISTS (SELECT FROM _shard.pin AS p WHERE p.router = r.router)",
+	RouterExecute("UPDATE _shard.router_ready AS r SET pinned = p.pinned, next_pinned = p.next_pinned"
+				  " FROM (SELECT EXISTS (SELECT FROM _shard.pin WHERE router = $1) AS pinned,"
+				  "   EXISTS (SELECT FROM _shard.next_pin WHERE router = $1) AS next_pinned) AS p"
+				  " WHERE router = $1 AND (r.pinned, r.next_pinned) IS DISTINCT FROM (p.pinned, p.next_pinned)",
 				  1, (Oid[]) {TEXTOID}, (Datum[]) {CStringGetTextDatum(router)}, NULL, SPI_OK_UPDATE);
 }
 
@@ -119,6 +129,11 @@ CheckName(const char *name)
 				 errmsg("router name \"%s\" is too long", name),
 				 errdetail("It has %d bytes; at most %d are allowed, because schemas and operator classes are named after it.",
 						   (int) strlen(name), ROUTER_NAME_MAX)));
+	if (strncmp(name, "pg_", 3) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_RESERVED_NAME),
+				 errmsg("unacceptable router name \"%s\"", name),
+				 errdetail("Its shards' schemas would be named after it, and the prefix \"pg_\" is reserved for system schemas.")));
 	if (CatalogRouter(name, true) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
@@ -135,19 +150,20 @@ CheckStrategy(const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown strategy \"%s\"", name),
 				 errhint("Valid strategies are hash, consistent-hash, range and tenant.")));
-	if (strategy == STRATEGY_RANGE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("strategy \"range\" is not supported yet"),
-				 errhint("Use hash, consistent-hash or tenant, and pin keys to shards with shard.pin().")));
 	return strategy;
 }
 
+/*
+ * The number of shards: as given, else for strategy range as many as its ranges
+ * name (least).
+ */
 static int
-CheckShardCount(FunctionCallInfo fcinfo)
+CheckShardCount(FunctionCallInfo fcinfo, int least)
 {
 	int			count;
 
+	if (PG_ARGISNULL(Arg_shard_count) && least > 0)
+		return least;
 	if (PG_ARGISNULL(Arg_shard_count))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -230,50 +246,6 @@ RefuseForHash(FunctionCallInfo fcinfo, int arg, const char *strategy)
 				 errmsg("%s is for strategy \"range\" only, not for \"%s\"", ArgNames[arg], strategy)));
 }
 
-static void
-CheckRetrySetting(const JsonbValue *key, const JsonbValue *value)
-{
-	static const char *const known[] = {"max_retries", "retry_delay_ms", "backoff"};
-	char	   *name = pnstrdup(key->val.string.val, key->val.string.len);
-	bool		found = false;
-
-	for (int i = 0; i < lengthof(known); i++)
-		found |= strcmp(name, known[i]) == 0;
-	if (!found)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown retry setting \"%s\"", name),
-				 errhint("Valid retry settings are max_retries, retry_delay_ms and backoff.")));
-	if (value->type != jbvNumeric ||
-		DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
-										   NumericGetDatum(value->val.numeric))) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("retry setting \"%s\" must be a number that is not negative", name)));
-}
-
-void
-RouterCheckRetry(Jsonb *retry)
-{
-	JsonbIterator *it = JsonbIteratorInit(&retry->root);
-	JsonbIteratorToken token;
-	JsonbValue	key;
-	JsonbValue	value;
-
-	if (!JB_ROOT_IS_OBJECT(retry))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("retry is not a JSON object"),
-				 errhint("Give an object such as {\"max_retries\": 3, \"retry_delay_ms\": 100, \"backoff\": 2}.")));
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
-	{
-		if (token != WJB_KEY)
-			continue;
-		(void) JsonbIteratorNext(&it, &value, true);
-		CheckRetrySetting(&key, &value);
-	}
-}
-
 char *
 RouterKeyFunction(Oid function)
 {
@@ -292,30 +264,41 @@ RouterKeyFunction(Oid function)
 /* ---- create ---- */
 
 /*
- * Check all arguments; returns the number of shards.
+ * Check all arguments; returns the number of shards, and the ranges in *ranges.
  */
 static int
-CheckDefinition(FunctionCallInfo fcinfo)
+CheckDefinition(FunctionCallInfo fcinfo, CheckedRanges **ranges)
 {
 	char	   *strategy;
 	int			shard_count;
-	int			default_shard;
+	int			default_shard = PG_GETARG_INT32(Arg_default_shard);
 
 	CheckRequired(fcinfo);
 	CheckName(text_to_cstring(PG_GETARG_TEXT_PP(Arg_name)));
 	strategy = text_to_cstring(PG_GETARG_TEXT_PP(Arg_strategy));
-	(void) CheckStrategy(strategy);
-	shard_count = CheckShardCount(fcinfo);
+	if (CheckStrategy(strategy) == STRATEGY_RANGE)
+	{
+		Jsonb	   *json = PG_ARGISNULL(Arg_ranges) ? NULL : PG_GETARG_JSONB_P(Arg_ranges);
+		Oid			comparator = PG_ARGISNULL(Arg_comparator) ? InvalidOid : PG_GETARG_OID(Arg_comparator);
+
+		*ranges = RangesCheck(PG_GETARG_OID(Arg_key_type), json, comparator);
+		shard_count = CheckShardCount(fcinfo, Max(RangesMaxShard(*ranges), default_shard) + 1);
+		RangesCheckShards(*ranges, shard_count);
+		RangesWarnOfGaps(*ranges, default_shard);
+	}
+	else
+	{
+		shard_count = CheckShardCount(fcinfo, 0);
+		RefuseForHash(fcinfo, Arg_ranges, strategy);
+		RefuseForHash(fcinfo, Arg_comparator, strategy);
+	}
 	CheckPartitionKey(PG_GETARG_ARRAYTYPE_P(Arg_partition_key));
 	CheckHash(text_to_cstring(PG_GETARG_TEXT_PP(Arg_hash_function)));
 	CheckVirtualNodes(PG_GETARG_INT32(Arg_virtual_nodes), shard_count);
-	RefuseForHash(fcinfo, Arg_ranges, strategy);
-	RefuseForHash(fcinfo, Arg_comparator, strategy);
 	CheckLimit(fcinfo, Arg_max_entities);
 	CheckLimit(fcinfo, Arg_max_bytes);
 	CheckLimit(fcinfo, Arg_min_entities);
-	RouterCheckRetry(PG_GETARG_JSONB_P(Arg_retry));
-	default_shard = PG_GETARG_INT32(Arg_default_shard);
+	(void) RetryRead(PG_GETARG_JSONB_P(Arg_retry));
 	if (default_shard < 0 || default_shard >= shard_count)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -328,7 +311,7 @@ CheckDefinition(FunctionCallInfo fcinfo)
  * The arguments as they are stored: function as text.
  */
 static void
-StoreRouter(FunctionCallInfo fcinfo, int shard_count)
+StoreRouter(FunctionCallInfo fcinfo, int shard_count, const CheckedRanges *ranges)
 {
 	static Oid	types[NARGS] = {
 		TEXTOID, TEXTOID, INT4OID, TEXTARRAYOID, TEXTOID, BOOLOID, TEXTOID, REGTYPEOID, JSONBOID,
@@ -347,6 +330,14 @@ StoreRouter(FunctionCallInfo fcinfo, int shard_count)
 		values[Arg_partition_key_fn] =
 			CStringGetTextDatum(RouterKeyFunction(PG_GETARG_OID(Arg_partition_key_fn)));
 	values[Arg_shard_count] = Int32GetDatum(shard_count);
+	nulls[Arg_shard_count] = ' ';
+	if (ranges != NULL)
+	{
+		values[Arg_key_type] = ObjectIdGetDatum(ranges->order->type);
+		values[Arg_ranges] = JsonbPGetDatum(RangesWrite(ranges->order, ranges->set));
+		if (ranges->comparator != NULL)
+			values[Arg_comparator] = CStringGetTextDatum(ranges->comparator);
+	}
 	RouterExecute("INSERT INTO _shard.router (name, strategy, members, partition_key, fallback_key,"
 				  " strict, partition_key_fn, key_type, ranges, comparator, default_shard,"
 				  " virtual_nodes, hash_function, shard_name_prefix, max_entities_per_shard,"
@@ -384,25 +375,80 @@ RefuseForeignSchemas(const char *router, int shard_count)
 Datum
 shard_create_router(PG_FUNCTION_ARGS)
 {
-	int			shard_count = CheckDefinition(fcinfo);
+	CheckedRanges *ranges = NULL;
+	int			shard_count = CheckDefinition(fcinfo, &ranges);
 	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(Arg_name));
 
 	RefuseForeignSchemas(name, shard_count);
 	SPI_connect();
-	StoreRouter(fcinfo, shard_count);
+	StoreRouter(fcinfo, shard_count, ranges);
 	SPI_finish();
-	OpclassCreate(name);
+	if (ranges == NULL)
+		OpclassCreate(name);
+	if (!PG_ARGISNULL(Arg_weights))
+	{
+		CommandCounterIncrement();
+		CatalogForget();
+		WeightsSet(name, PG_GETARG_ARRAYTYPE_P(Arg_weights));
+	}
+	CountersReset(name);		/* somebody else of that name is gone */
 	PG_RETURN_VOID();
 }
 
 /* ---- alter ---- */
 
+/* Arguments of shard.alter_router() beyond those that are columns. */
+enum
+{
+	Alter_ranges = 11,
+	Alter_default_shard,
+	Alter_weights
+};
+
 /*
- * Change what does not move keys.  A null argument leaves things as they are;
- * '' or 0 takes a value away.
+ * The default shard of a router whose tables have no default leaf: it only takes
+ * things without a key.
  */
-Datum
-shard_alter_router(PG_FUNCTION_ARGS)
+static void
+AlterDefaultShard(const char *name, int shard_index)
+{
+	if (RouterShardByIndex(CatalogRouter(name, false), shard_index) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("router \"%s\" has no shard %d", name, shard_index),
+				 errhint("View shard.shards lists its shards.")));
+	SPI_connect();
+	RouterExecute("UPDATE _shard.router SET default_shard = $2 WHERE name = $1",
+				  2, (Oid[]) {TEXTOID, INT4OID},
+				  (Datum[]) {CStringGetTextDatum(name), Int32GetDatum(shard_index)}, NULL,
+				  SPI_OK_UPDATE);
+	SPI_finish();
+}
+
+/*
+ * Refuse to change how keys are found while tables are partitioned by an
+ * expression that does it the old way.
+ */
+static void
+RefuseKeyChange(const char *router)
+{
+	ListCell   *lc;
+
+	foreach(lc, CatalogRouterParents(router))
+	{
+		Bitmapset  *attnums;
+
+		if (KeyIsExpression(lfirst_oid(lc), &attnums))
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("cannot change the fallback_key or partition_key_fn of router \"%s\"", router),
+					 errdetail("The rows of table \"%s\" are placed by them.", get_rel_name(lfirst_oid(lc))),
+					 errhint("Put the table together first with shard.undistribute_table(), or create another router.")));
+	}
+}
+
+static void
+AlterSettings(FunctionCallInfo fcinfo)
 {
 	static Oid	types[] = {
 		TEXTOID, TEXTOID, BOOLOID, TEXTOID, INT8OID, INT8OID, INT8OID, JSONBOID, BOOLOID, BOOLOID,
@@ -411,10 +457,6 @@ shard_alter_router(PG_FUNCTION_ARGS)
 	Datum		values[lengthof(types)];
 	char		nulls[lengthof(types)];
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("name must not be null")));
-	(void) CatalogRouter(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 	for (int i = 0; i < lengthof(types); i++)
 	{
 		values[i] = PG_GETARG_DATUM(i);
@@ -429,7 +471,7 @@ shard_alter_router(PG_FUNCTION_ARGS)
 		values[3] = CStringGetTextDatum(OidIsValid(PG_GETARG_OID(3)) ?
 										RouterKeyFunction(PG_GETARG_OID(3)) : "");
 	if (!PG_ARGISNULL(7))
-		RouterCheckRetry(PG_GETARG_JSONB_P(7));
+		(void) RetryRead(PG_GETARG_JSONB_P(7));
 	SPI_connect();
 	RouterExecute("UPDATE _shard.router SET"
 				  " fallback_key = NULLIF(COALESCE($2, fallback_key), ''),"
@@ -445,7 +487,54 @@ shard_alter_router(PG_FUNCTION_ARGS)
 				  " WHERE name = $1",
 				  lengthof(types), types, values, nulls, SPI_OK_UPDATE);
 	SPI_finish();
-	PG_RETURN_VOID();
+	CommandCounterIncrement();
+}
+
+/*
+ * Change ranges and default shard; the id of the migration that moves keys, or 0.
+ */
+static int64
+AlterRanges(FunctionCallInfo fcinfo, const char *name)
+{
+	bool		keep_ranges = PG_ARGISNULL(Alter_ranges);
+	bool		keep_default = PG_ARGISNULL(Alter_default_shard);
+
+	if (keep_ranges && keep_default)
+		return 0;
+	if (CatalogRouter(name, false)->strategy != STRATEGY_RANGE && keep_ranges)
+	{
+		AlterDefaultShard(name, PG_GETARG_INT32(Alter_default_shard));
+		return 0;
+	}
+	return RangesAlter(name, keep_ranges ? NULL : PG_GETARG_JSONB_P(Alter_ranges),
+					   keep_default ? KEEP_DEFAULT_SHARD : PG_GETARG_INT32(Alter_default_shard));
+}
+
+/*
+ * Change settings, and under strategy range where keys belong.  A null argument
+ * leaves things as they are; '' or 0 takes a value away.  Returns the id of the
+ * migration that moves keys, null if there is none.
+ */
+Datum
+shard_alter_router(PG_FUNCTION_ARGS)
+{
+	char	   *name;
+	int64		migration;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("name must not be null")));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	(void) CatalogRouter(name, false);
+	if (!PG_ARGISNULL(1) || !PG_ARGISNULL(3))
+		RefuseKeyChange(name);
+	AlterSettings(fcinfo);
+	migration = AlterRanges(fcinfo, name);
+	if (!PG_ARGISNULL(Alter_weights))
+		WeightsSet(name, PG_GETARG_ARRAYTYPE_P(Alter_weights));
+	if (migration == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(migration);
 }
 
 /* ---- drop ---- */
@@ -491,6 +580,7 @@ shard_drop_router(PG_FUNCTION_ARGS)
 	Datum		name = PG_GETARG_DATUM(0);
 	const Router *router = CatalogRouter(TextDatumGetCString(name), false);
 	char	   *router_name = pstrdup(router->name);
+	bool		has_family = router->strategy != STRATEGY_RANGE;
 	List	   *schemas = NIL;
 
 	LockRouter(router_name, ExclusiveLock);
@@ -503,6 +593,8 @@ shard_drop_router(PG_FUNCTION_ARGS)
 	RouterExecute("DELETE FROM _shard.router WHERE name = $1", 1, (Oid[]) {TEXTOID}, &name, NULL,
 				  SPI_OK_DELETE);
 	SPI_finish();
-	OpclassDrop(router_name);
+	CountersForgetAtCommit(router_name);
+	if (has_family)
+		OpclassDrop(router_name);
 	PG_RETURN_VOID();
 }

@@ -6,10 +6,6 @@
 #define SHARD_TABLE_ROUTER_DDL_H
 
 #include "postgres.h"
-#include "utils/jsonb.h"
-
-/* ERROR unless retry is an object of the known settings. */
-extern void RouterCheckRetry(Jsonb *retry);
 
 /* Qualified text form of a function (jsonb) -> text; ERROR if it is another. */
 extern char *RouterKeyFunction(Oid function);

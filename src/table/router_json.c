@@ -248,9 +248,11 @@ shard_router_definition(PG_FUNCTION_ARGS)
 	(void) CatalogRouter(TextDatumGetCString(name), false);
 	SPI_connect();
 	RouterExecute("SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(r)"
-				  " - '{members,next_members,frontier,created_at,ranges}'::pg_catalog.text[])"
+				  " - '{members,next_members,frontier,created_at}'::pg_catalog.text[])"
 				  " || pg_catalog.jsonb_build_object("
-				  "'shard_count', pg_catalog.cardinality(r.members), 'members', r.members,"
+				  "'shard_count', CASE r.strategy WHEN 'range' THEN"
+				  " (SELECT pg_catalog.max(s.shard_index) + 1 FROM _shard.shard AS s WHERE s.router = r.name)"
+				  " ELSE pg_catalog.cardinality(r.members) END, 'members', r.members,"
 				  " 'shards', (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object("
 				  "'shard_index', s.shard_index, 'shard_name', s.shard_name, 'server', s.server,"
 				  " 'weight', s.weight) ORDER BY s.shard_index)"

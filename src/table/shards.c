@@ -16,7 +16,9 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "storage/lmgr.h"
+#include "table/key.h"
 #include "table/parts.h"
+#include "table/range_layout.h"
 #include "table/table.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -88,10 +90,25 @@ CopyShards(const char *router)
 	return shards;
 }
 
+/*
+ * Does the router have tables partitioned by range?
+ */
+static bool
+IsRange(const char *router)
+{
+	return CatalogRouter(router, false)->strategy == STRATEGY_RANGE;
+}
+
 void
 CreateLeaves(Oid parent, const char *router, Oid template)
 {
 	ListCell   *lc;
+
+	if (IsRange(router))
+	{
+		RangeLayoutCreate(parent, router, template);
+		return;
+	}
 
 	foreach(lc, CopyShards(router))
 		LeafCreate(parent, lfirst(lc), template);
@@ -113,6 +130,32 @@ ShardsInUse(const char *router)
 	return indexes;
 }
 
+static void
+CheckRangesPresent(Oid parent, const char *router_name)
+{
+	const Router *router = CatalogRouter(router_name, false);
+	RangeLayout *layout = RangeLayoutRead(parent);
+	RangeSet   *all;
+	RangeBound	after = {-1, 0};
+	Range		piece;
+
+	router = CatalogRouter(router_name, false);
+	all = CatalogAllRanges(router, router->ranges, router->default_shard, true);
+	if (!OidIsValid(layout->default_leaf))
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("table \"%s\" needs its default leaf in shard %d of router \"%s\"",
+						get_rel_name(parent), router->default_shard, router_name),
+				 errhint("To get rid of the leaves, drop the table itself, or put it together with shard.undistribute_table().")));
+	if (RangeLayoutDiffers(layout, all, &after, &piece))
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("table \"%s\" needs its leaf for range %s in shard %d of router \"%s\"",
+						get_rel_name(parent), RangeText(layout->order, &piece), piece.shard,
+						router_name),
+				 errhint("To change ranges, use shard.alter_router(); to get rid of the leaves, drop the table itself, or put it together with shard.undistribute_table().")));
+}
+
 /*
  * Refuse to go on if a leaf was dropped or detached by hand: its rows would be
  * lost, and its keys have nowhere to go.
@@ -122,6 +165,11 @@ CheckLeavesPresent(Oid parent, const char *router)
 {
 	ListCell   *lc;
 
+	if (IsRange(router))
+	{
+		CheckRangesPresent(parent, router);
+		return;
+	}
 	foreach(lc, ShardsInUse(router))
 	{
 		int			shard = lfirst_int(lc);
@@ -135,7 +183,7 @@ CheckLeavesPresent(Oid parent, const char *router)
 	}
 }
 
-static RouterShard *
+RouterShard *
 FindShard(const char *router, int shard_index)
 {
 	ListCell   *lc;
@@ -166,12 +214,17 @@ static void
 CreateShardLeaf(Oid parent, const RouterShard *shard, int nshards, const char *router)
 {
 	Oid			sibling = AnyLeaf(parent);
+	Oid			template = OidIsValid(sibling) ? sibling : parent;
 	Oid			leaf;
+	Bitmapset  *key;
 
-	if (OidIsValid(CatalogLeaf(parent, shard->index)))
+	/* under strategy range a new shard has no keys yet, and so no leaves */
+	if (IsRange(router) || OidIsValid(CatalogLeaf(parent, shard->index)))
 		return;
-	CheckLockTable(router, nshards, IndexCount(parent), false);
-	leaf = LeafCreate(parent, shard, OidIsValid(sibling) ? sibling : parent);
+	CheckLockTable(router, nshards, IndexCount(template), false);
+	leaf = LeafCreate(parent, shard, template);
+	if (KeyIsExpression(parent, &key))
+		DdlRunAll(UniqueOthers(template, QualifiedName(leaf), shard->schema));
 	if (OidIsValid(sibling))
 		LeafCluster(parent, leaf, ClusterIndex(sibling));
 }
@@ -192,16 +245,10 @@ TableCreateShard(const char *router, int shard_index)
 }
 
 static void
-DropShardLeaf(Oid parent, int shard_index)
+DropLeaf(Oid parent, Oid leaf, int shard_index)
 {
-	Oid			leaf;
-	char	   *name;
+	char	   *name = QualifiedName(leaf);
 
-	LockRelationOid(parent, AccessExclusiveLock);
-	leaf = CatalogLeaf(parent, shard_index);
-	if (!OidIsValid(leaf))
-		return;
-	name = QualifiedName(leaf);
 	LockRelationOid(leaf, AccessExclusiveLock);
 	if (DdlTexts(psprintf("SELECT 'row' FROM %s LIMIT 1", name), InvalidOid, 0) != NIL)
 		ereport(ERROR,
@@ -213,6 +260,16 @@ DropShardLeaf(Oid parent, int shard_index)
 	DdlRunf("DROP TABLE %s", name);
 }
 
+static void
+DropShardLeaves(Oid parent, int shard_index)
+{
+	ListCell   *lc;
+
+	LockRelationOid(parent, AccessExclusiveLock);
+	foreach(lc, CatalogLeaves(parent, shard_index))
+		DropLeaf(parent, lfirst_oid(lc), shard_index);
+}
+
 void
 TableDropShard(const char *router, int shard_index)
 {
@@ -222,7 +279,7 @@ TableDropShard(const char *router, int shard_index)
 	LockRouter(router, ExclusiveLock);
 	DdlBegin(&scope);
 	foreach(lc, CatalogRouterParents(router))
-		DropShardLeaf(lfirst_oid(lc), shard_index);
+		DropShardLeaves(lfirst_oid(lc), shard_index);
 	DropEmptySchemas(router);
 	DdlEnd(&scope);
 }

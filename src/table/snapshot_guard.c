@@ -24,10 +24,12 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "base/compat.h"
+#include "base/fresh.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
 #include "executor/executor.h"
 #include "table/snapshot_guard.h"
+#include "table/table.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
@@ -79,21 +81,6 @@ FirstChangedParent(PlannedStmt *plan, Snapshot snapshot)
 	return InvalidOid;
 }
 
-/*
- * Give the query a snapshot of now.  It sees no more of this transaction's own
- * commands than the old one did.
- */
-static void
-Refresh(QueryDesc *query)
-{
-	Snapshot	fresh = GetTransactionSnapshot();
-
-	fresh->curcid = query->snapshot->curcid;
-	fresh = RegisterSnapshot(fresh);
-	UnregisterSnapshot(query->snapshot);
-	query->snapshot = fresh;
-}
-
 static void
 CheckSnapshot(QueryDesc *query)
 {
@@ -111,7 +98,20 @@ CheckSnapshot(QueryDesc *query)
 						get_rel_name(parent)),
 				 errdetail("Rows may have moved to another shard after this transaction's snapshot was taken."),
 				 errhint("The transaction might succeed if retried.")));
-	Refresh(query);
+	RefreshSnapshot(query);
+}
+
+void
+RequireSnapshotOfMap(const Router *router)
+{
+	if (!IsolationUsesXactSnapshot() || !MissesChange(router, GetTransactionSnapshot()))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access to the shards of router \"%s\" due to a concurrent change of it",
+					router->name),
+			 errdetail("Rows may have moved to another shard after this transaction's snapshot was taken."),
+			 errhint("The transaction might succeed if retried.")));
 }
 
 static void

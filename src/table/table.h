@@ -6,7 +6,9 @@
 #define SHARD_TABLE_H
 
 #include "postgres.h"
+#include "catalog/catalog.h"
 #include "nodes/pg_list.h"
+#include "storage/lockdefs.h"
 #include "storage/itemptr.h"
 #include "utils/relcache.h"
 
@@ -22,6 +24,9 @@ extern void TableCreateShard(const char *router, int shard_index);
 /* Drop the leaves and the schema of a shard; its leaves must be empty. */
 extern void TableDropShard(const char *router, int shard_index);
 
+/* Drop the leaves of a shard with their rows, without reading them. */
+extern void TableDiscardLeaves(const char *router, int shard_index);
+
 /*
  * Flip: change a router's map.  Takes ACCESS EXCLUSIVE on every parent of the
  * router and on the leaves of the given shards (sources and targets), checks
@@ -32,6 +37,42 @@ extern void TableDropShard(const char *router, int shard_index);
  */
 extern bool TableLockForFlip(const char *router, List *shard_indexes, int wait_ms, int *blocker);
 extern void TableInvalidateRouter(const char *router);
+
+/*
+ * Change the ranges of a router of strategy range, step by step: each call is
+ * one step in a transaction of its own, and takes its locks by the callback.
+ * ranges is JSON text; members are the router's shards afterwards, NIL for as
+ * they are.  Returns the rows that moved between leaves of a shard, or that
+ * the locks were not to be had, or that the ranges are now these.
+ */
+#define RANGES_BLOCKED	(-1)
+#define RANGES_CHANGED	(-2)
+typedef struct RangesChange
+{
+	const char *router;
+	const char *ranges;
+	int			default_shard;
+	List	   *members;		/* of int */
+	bool		(*lock) (void *arg);
+	void	   *arg;
+} RangesChange;
+extern int64 TableRangesStep(const RangesChange *change);
+
+/* The router's ranges as JSON, those of one shard given to another. */
+extern char *TableRangesWithout(const char *router, int shard_index, int other);
+
+/*
+ * Lock a router to the end of the transaction: against flips (ShareLock, or
+ * RowShareLock, which lets tables be distributed), or against all else
+ * (ExclusiveLock).
+ */
+extern void LockRouter(const char *router, LOCKMODE mode);
+
+/*
+ * ERROR 40001 if this transaction's snapshot is older than the last change of
+ * the router's map, and cannot be replaced by a new one.
+ */
+extern void RequireSnapshotOfMap(const Router *router);
 
 /*
  * Rows written below the executor: no trigger, no foreign-key action, no

@@ -310,7 +310,7 @@ TakeSection(Reader *reader, size_t len)
 static void
 CheckType(LakeType type)
 {
-	if (type.kind < LAKE_BOOLEAN || type.kind > LAKE_JSON)
+	if (type.kind < LAKE_BOOLEAN || type.kind > LAKE_NESTED)
 		shard_fail(FAIL_CORRUPT, "column chunk has unknown value type %d", (int) type.kind);
 	if (type.kind == LAKE_DECIMAL &&
 		(type.precision < 1 || type.precision > 38 || type.scale > type.precision))

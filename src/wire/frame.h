@@ -11,7 +11,7 @@
 
 #include "base/portable.h"
 
-#define FRAME_PROTOCOL	0x53480001	/* changes when the frames do */
+#define FRAME_PROTOCOL	0x53480002	/* changes when the frames do */
 #define FRAME_HEADER	5
 #define FRAME_MAX		((size_t) INT32_MAX)
 
@@ -26,6 +26,7 @@ typedef enum FrameType
 	/* requests */
 	FRAME_HELLO = 'H',			/* uint32 protocol, uint32 pid of the session */
 	FRAME_QUERY = 'Q',			/* deletes, string sql: exactly one SELECT */
+	FRAME_CACHED_QUERY = 'K',	/* int64 ttl in ms, uint32 results, int64 bytes; then as QUERY */
 	FRAME_EXECUTE = 'X',		/* the same, any one statement */
 	FRAME_APPEND = 'A',			/* string table; then CHUNKs, then APPEND_END */
 	FRAME_APPEND_END = 'E',		/* nothing */
@@ -37,6 +38,7 @@ typedef enum FrameType
 	/* answers */
 	FRAME_WELCOME = 'W',		/* uint32 protocol, uint32 pid of the engine */
 	FRAME_DESCRIBE = 'D',		/* uint32 n; n * (uint8 kind, precision, scale, string name) */
+	FRAME_CACHED_DESCRIBE = 'd', /* the same, of a result from the cache */
 	FRAME_COMPLETE = 'Z',		/* int64 rows changed or appended, -1 = not counted */
 	FRAME_FAILURE = 'F',		/* string sqlstate, message, detail */
 	FRAME_STATE = 'T'			/* see EngineState */
@@ -60,7 +62,7 @@ typedef struct EngineState
 	int64		memory_used;	/* bytes */
 	int64		memory_limit;
 	int64		spilled;		/* bytes in temporary files */
-	int64		delete_bitmaps; /* bytes in the cache of deletes */
+	int64		caches;			/* bytes in the caches of deletes and of results */
 	int64		generation;		/* of the database instance: limits, grants */
 } EngineState;
 

@@ -29,6 +29,7 @@ LakeKindWidth(LakeKind kind)
 		case LAKE_STRING:
 		case LAKE_BINARY:
 		case LAKE_JSON:
+		case LAKE_NESTED:
 			return 0;
 	}
 	shard_fail(FAIL_CORRUPT, "unknown value type %d", (int) kind);

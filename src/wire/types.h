@@ -26,7 +26,8 @@ typedef enum LakeKind
 	LAKE_STRING,				/* UTF-8 bytes */
 	LAKE_BINARY,				/* bytes */
 	LAKE_UUID,					/* 16 bytes, big-endian */
-	LAKE_JSON					/* nested value, as JSON text; only in results */
+	LAKE_JSON,					/* nested value, as JSON text; only in results */
+	LAKE_NESTED					/* nested value, as client/nested.h has it; only to be appended */
 } LakeKind;
 
 typedef struct LakeType
@@ -36,7 +37,7 @@ typedef struct LakeType
 	int			scale;			/* LAKE_DECIMAL only, 0..precision */
 } LakeType;
 
-/* Bytes of one value in a wire chunk; 0 for LAKE_STRING, LAKE_BINARY, LAKE_JSON. */
+/* Bytes of one value in a wire chunk; 0 where it varies. */
 extern int	LakeKindWidth(LakeKind kind);
 
 /* DuckDB's name of the type, such as "DECIMAL(12,2)", into buf (>= 32 bytes). */

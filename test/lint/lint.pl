@@ -19,10 +19,12 @@ my %may_include = (
 	engine => [qw(base wire router)],
 	client => [qw(base wire)],
 	lake => [qw(base wire client)],
+	command => [qw(base router catalog table)],
 	pipeline => [qw(base router catalog wire client lake)],
-	fdw => [qw(base wire client lake)],
+	fdw => [qw(base wire client lake pipeline)],
+	maintain => [qw(base wire client lake pipeline)],
 	migration => [qw(base router catalog table wire client lake)],
-	monitor => [qw(base router catalog table wire client lake pipeline fdw migration)]);
+	monitor => [qw(base router catalog table wire client lake command pipeline fdw migration)]);
 
 # Of these folders only some headers may be included from elsewhere.
 my %only_headers = (
@@ -63,6 +65,17 @@ my @files = files();
 my @sources = grep { m{^src/.*\.[ch]$} } @files;
 my @text = grep { !m{^(LICENSE|sql/[^/]*\.sql$|expected/|.*expected/.*\.out$)|(^|/)data/} && -T } @files;
 cmp_ok(scalar(@sources), '>', 10, 'sources are found');
+
+# ---- versions of PostgreSQL ----
+
+my %of_compat = (
+	pg_attribute_noreturn => "pg_noreturn",
+	"commands/explain.h" => "base/explain_compat.h");
+for my $word (sort keys %of_compat)
+{
+	none("$of_compat{$word} instead of $word",
+		grep { !m{^src/base/} && content($_) =~ /\Q$word\E/ } @sources);
+}
 
 # ---- includes ----
 

@@ -14,8 +14,19 @@ INSERT INTO contract VALUES
     ('distribute_table', '{relation,router,partition_key,lake}', 'void'),
     ('undistribute_table', '{relation}', 'void'),
     ('flush', '{timeout}', 'pg_lsn'),
+    ('emit', '{router,verb,store,payload,key,idempotency_key}', 'text'),
+    ('replay_dead_letters', '{relation}', 'bigint'),
     ('last_query_stats', '{}', NULL),
     ('plan_add_shard', '{router,shard_name,server}', 'bigint'),
+    ('plan_remove_shard', '{router,shard_index}', 'bigint'),
+    ('plan_rebalance', '{router,threshold}', 'bigint'),
+    ('remove_shard', '{router,shard_index}', 'bigint'),
+    ('rebalance', '{router,partition_keys,target_shards,threshold}', 'bigint'),
+    ('schedule_rebalance', '{router,every}', 'bigint'),
+    ('unschedule', '{router}', 'boolean'),
+    ('cancel_migration', '{id}', 'void'),
+    ('pause_migration', '{id}', 'void'),
+    ('resume_migration', '{id}', 'void'),
     ('plan', '{plan_id}', NULL),
     ('plan_movements', '{plan_id}', NULL),
     ('validate_plan', '{plan_id}', NULL),
@@ -43,7 +54,7 @@ SELECT ok(EXISTS (SELECT FROM actual a
 FROM contract c ORDER BY c.name;
 
 SELECT has_view('shard', v, format('shard.%s', v))
-FROM unnest('{routers,shards,tables,pipeline_status,migrations,migration_progress}'::text[]) v;
+FROM unnest('{routers,shards,tables,pipeline_status,dead_letters,migrations,migration_progress,migration_log,schedules}'::text[]) v;
 SELECT columns_are('shard', 'shards', '{router,shard_index,shard_name,state,server,schema,weight}'::name[]);
 
 SELECT is(ARRAY(SELECT k FROM jsonb_object_keys(to_jsonb(s)) k ORDER BY 1) @>

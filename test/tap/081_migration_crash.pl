@@ -79,25 +79,56 @@ sub wait_end
 	return sql("SELECT state, rolled_back FROM shard.migrations WHERE migration_id = $id");
 }
 
-my @forward = map { "migration-$_" } qw(
-	start before-initialize shard-created before-initialize-commit before-fill after-fill after-copy
-	after-catch-up before-lock locked before-delete before-flip before-commit before-flush before-complete);
+# What is killed where, and how many shards there are afterwards.
+my @crashes = (
+	{
+		name => 'add',
+		start => q{SELECT shard.add_shard('app', batch_size => 3)},
+		shards => 4,
+		points => [
+			qw(start before-initialize shard-created before-initialize-commit before-fill after-fill after-copy
+			  after-catch-up before-lock locked before-delete before-flip before-commit before-flush before-complete)
+		]
+	},
+	{
+		name => 'remove',
+		start => q{SELECT shard.remove_shard('app', 1, batch_size => 3)},
+		shards => 2,
+		points => [
+			qw(before-initialize-commit after-fill locked before-delete before-commit before-flush before-drop
+			  before-complete)
+		]
+	},
+	{
+		name => 'rebalance',
+		start => q{SELECT shard.rebalance('app', '{key-1,key-2,key-3,key-4,key-5}', batch_size => 2)},
+		shards => 3,
+		points => [qw(before-initialize-commit after-copy before-delete before-flip before-commit before-complete)]
+	});
 
-for my $point (@forward)
+for my $crash (@crashes)
 {
-	set_up();
-	my $offset = -s $node->logfile;
-	set_point("$point:kill");
-	my $id = sql(q{SELECT shard.add_shard('app', batch_size => 3)});
-	$node->wait_for_log(qr/was terminated by signal 9/, $offset);
-	set_point('');
-	wait_up();
-	is(wait_end($id), 'complete|f', "$point: killed, and complete in the end");
-	is(sql(q{SELECT count(*), count(*) FILTER (WHERE state = 'active') FROM shard.shards WHERE router = 'app'}),
-		'4|4', "$point: four active shards");
-	check($point);
-	is_lake_equal($node, 'orders', $point);
-	tear_down();
+	for my $point (map { "migration-$_" } @{ $crash->{points} })
+	{
+		my $name = "$crash->{name}, $point";
+		set_up();
+		my $offset = -s $node->logfile;
+		set_point("$point:kill");
+		my $id = sql($crash->{start});
+		$node->wait_for_log(qr/was terminated by signal 9/, $offset);
+		set_point('');
+		wait_up();
+		is(wait_end($id), 'complete|f', "$name: killed, and complete in the end");
+		is(sql(q{SELECT count(*), count(*) FILTER (WHERE state = 'active') FROM shard.shards WHERE router = 'app'}),
+			"$crash->{shards}|$crash->{shards}", "$name: active shards");
+		is(sql(q{SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'app\_shard\_%'}), $crash->{shards},
+			"$name: their schemas");
+		is(sql(q{SELECT count(*) FROM _shard.next_pin}), '0', "$name: no change of a pin is left over");
+		is(sql(q{SELECT count(*) FROM _shard.pin}), $crash->{name} eq 'rebalance' ? '5' : '0', "$name: pins");
+		check($name);
+		is_lake_equal($node, 'orders', $name);
+		tear_down();
+	}
 }
 
 # An error that does not go away: back to where it began.
@@ -176,6 +207,38 @@ for my $point (qw(migration-before-fill migration-before-commit migration-before
 	is(wait_end($id), 'cancelled|t', "$point: killed on the way back, and rolled back in the end");
 	is_as_before("$point, rolled back");
 	is_lake_equal($node, 'orders', "$point, rolled back");
+	tear_down();
+}
+
+# What is to be removed or was pinned half-way can go back, too.
+for my $crash (@crashes[ 1, 2 ])
+{
+	set_up();
+	set_point('migration-locked:wait');
+	$id = sql($crash->{start});
+	$node->poll_query_until('postgres', "SELECT phase = 'cutover' FROM shard.migration_progress WHERE migration_id = $id")
+	  or die 'no cut-over';
+	sql("SELECT shard.pause_migration($id)");
+	set_point('');
+	is(wait_end($id), 'paused|f', "$crash->{name}: paused after its first batch");
+	is(sql("SELECT keys_done > 0 AND keys_done < keys_total FROM shard.migrations WHERE migration_id = $id"), 't',
+		"$crash->{name}: in the middle");
+	check("$crash->{name}, paused");
+	my $offset = -s $node->logfile;
+	set_point('migration-before-commit:kill');
+	sql("SELECT shard.cancel_migration($id)");
+	$node->wait_for_log(qr/was terminated by signal 9/, $offset);
+	set_point('');
+	wait_up();
+	is(wait_end($id), 'cancelled|t', "$crash->{name}: killed on the way back, and rolled back in the end");
+	is(sql(q{SELECT count(*) FILTER (WHERE state = 'active') FROM shard.shards WHERE router = 'app'}), '3',
+		"$crash->{name}: three active shards, as before");
+	is(sql(q{SELECT (SELECT count(*) FROM _shard.next_pin) + (SELECT count(*) FROM _shard.pin)}), '0',
+		"$crash->{name}: no pin is left over");
+	is(sql(q{SELECT next_members IS NULL AND members = '{0,1,2}' FROM _shard.router WHERE name = 'app'}), 't',
+		"$crash->{name}: the map is the old one");
+	check("$crash->{name}, rolled back");
+	is_lake_equal($node, 'orders', "$crash->{name}, rolled back");
 	tear_down();
 }
 

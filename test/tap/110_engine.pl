@@ -129,7 +129,7 @@ sub connect_raw
 {
 	my ($pid) = @_;
 	my $s = IO::Socket::UNIX->new(Peer => $socket) or die "connect: $!";
-	$s->syswrite(frame('H', pack('LL', 0x53480001, $pid))) if defined $pid;
+	$s->syswrite(frame('H', pack('LL', 0x53480002, $pid))) if defined $pid;
 	return $s;
 }
 

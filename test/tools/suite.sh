@@ -37,7 +37,7 @@ server_log() {
 # run_tap NAME COMMAND ...: a program that prints TAP.  Its checks are passed
 # on; a bad exit status, a plan not met, or no check at all is a failure.
 run_tap() {
-    local name=$1 log=$SHARD_TEMP/tap.$$.log status; shift
+    local name=$1 log=$SHARD_TEMP/tap.$BASHPID.log status; shift
     "$@" > "$log" 2>&1 < /dev/null
     status=$?
     sed -nE "s|^(not ok\|ok)( [0-9]+)?( - )?|\1 - $name: |p" "$log"

@@ -1,4 +1,4 @@
-/* sources: src/lake/iceberg/avro.c src/lake/iceberg/avro_write.c src/lake/iceberg/buffer.c src/lake/iceberg/json.c src/lake/iceberg/json_parse.c src/lake/iceberg/manifest.c src/lake/iceberg/manifest_list.c src/lake/iceberg/manifest_write.c src/lake/iceberg/metadata.c src/lake/iceberg/metadata_write.c src/lake/iceberg/value.c src/wire/types.c ; libs: -lz -lxxhash */
+/* sources: src/lake/iceberg/avro.c src/lake/iceberg/avro_write.c src/lake/iceberg/buffer.c src/lake/iceberg/codec.c src/lake/iceberg/json.c src/lake/iceberg/json_parse.c src/lake/iceberg/manifest.c src/lake/iceberg/manifest_list.c src/lake/iceberg/manifest_write.c src/lake/iceberg/metadata.c src/lake/iceberg/metadata_write.c src/lake/iceberg/transform.c src/lake/iceberg/value.c src/wire/transform.c src/wire/types.c ; libs: -lzstd -lsnappy -lz -lxxhash */
 /*
  * test_iceberg_fixtures.c
  *		Metadata that Spark, Flink, Trino and others wrote: the live files and

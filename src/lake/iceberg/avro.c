@@ -6,7 +6,6 @@
 
 #include "lake/iceberg/json.h"
 
-#include <zlib.h>
 
 #define AVRO_MAX_DEPTH 64
 
@@ -225,7 +224,8 @@ AvroGetVarint(AvroCursor *cursor)
 		if (cursor->p >= cursor->end)
 			Corrupt("number cut off");
 		byte = (unsigned char) *cursor->p++;
-		if (shift == 63 && byte > 1)
+		/* of a number beyond 64 bits, which Java's reader takes too, the rest is lost */
+		if (shift == 63 && byte > 0x7f)
 			break;
 		value |= (uint64) (byte & 0x7f) << shift;
 		if ((byte & 0x80) == 0)
@@ -553,7 +553,6 @@ AvroOpen(const char *data, size_t len)
 	AvroCursor	cursor = {.p = data,.end = data + len,.work = 64 * ((int64) len + 1024)};
 	SchemaParser parser = {0};
 	const char *text;
-	const char *codec;
 
 	if (len < 4 || memcmp(data, "Obj\1", 4) != 0)
 		shard_fail(FAIL_CORRUPT, "not an Avro file");
@@ -563,12 +562,7 @@ AvroOpen(const char *data, size_t len)
 	file->p = cursor.p;
 	file->end = cursor.end;
 
-	codec = AvroMeta(file, "avro.codec");
-	if (codec != NULL && strcmp(codec, "deflate") == 0)
-		file->deflate = true;
-	else if (codec != NULL && strcmp(codec, "null") != 0)
-		shard_fail(FAIL_UNSUPPORTED, "Avro file is compressed by \"%s\", which is not supported",
-				   codec);
+	file->codec = CodecByName(AvroMeta(file, "avro.codec"));
 
 	text = AvroMeta(file, "avro.schema");
 	if (text == NULL)
@@ -577,51 +571,13 @@ AvroOpen(const char *data, size_t len)
 	return file;
 }
 
-static void
-Inflate(const char *data, size_t len, AvroCursor *cursor)
-{
-	z_stream	stream = {0};
-	Buffer		out;
-	int			rc = Z_OK;
-
-	BufferInit(&out);
-	/* the state that zlib allocates must not be lost to an error */
-	BufferReserve(&out, len > 0x8000000 ? len : len * 4 + 4096);
-	stream.next_in = (Bytef *) data;
-	stream.avail_in = (uInt) len;
-	if (inflateInit2(&stream, -15) != Z_OK)
-		shard_fail(FAIL_INTERNAL, "out of memory for decompression");
-	while (rc == Z_OK)
-	{
-		size_t		room = out.allocated - out.len;
-
-		if (room == 0)
-		{
-			if (out.allocated >= 0x20000000)
-				break;
-			BufferReserve(&out, out.allocated);
-			room = out.allocated - out.len;
-		}
-		stream.next_out = (Bytef *) (out.data + out.len);
-		stream.avail_out = (uInt) room;
-		rc = inflate(&stream, Z_NO_FLUSH);
-		out.len += room - stream.avail_out;
-		if (rc == Z_BUF_ERROR && stream.avail_out == 0)
-			rc = Z_OK;
-	}
-	inflateEnd(&stream);
-	if (rc != Z_STREAM_END)
-		Corrupt("block does not decompress");
-	cursor->p = out.data;
-	cursor->end = out.data + out.len;
-}
-
 int64
 AvroNextBlock(AvroFile *file, AvroCursor *cursor)
 {
 	AvroCursor	outer = {.p = file->p,.end = file->end};
 	int64		count;
 	int64		size;
+	size_t		unpacked;
 	const char *data;
 
 	memset(cursor, 0, sizeof(*cursor));
@@ -642,13 +598,8 @@ AvroNextBlock(AvroFile *file, AvroCursor *cursor)
 	} while (count == 0);
 	file->p = outer.p;
 
-	if (file->deflate)
-		Inflate(data, size, cursor);
-	else
-	{
-		cursor->p = data;
-		cursor->end = data + size;
-	}
+	cursor->p = CodecUnpack(file->codec, data, size, &unpacked);
+	cursor->end = cursor->p + unpacked;
 	if (count < 0 || count > cursor->end - cursor->p)
 		Corrupt("block with more records than data");
 	cursor->work = 64 * ((int64) (cursor->end - cursor->p) + 1024);

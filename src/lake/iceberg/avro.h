@@ -12,6 +12,7 @@
 #define SHARD_ICEBERG_AVRO_H
 
 #include "lake/iceberg/buffer.h"
+#include "lake/iceberg/codec.h"
 #include "lake/iceberg/iceberg.h"
 
 typedef enum AvroKind
@@ -55,7 +56,7 @@ typedef struct AvroFile
 	AvroType   *schema;
 	int			nmeta;
 	IcebergKeyValue *meta;
-	bool		deflate;
+	AvroCodec	codec;
 	const char *p;				/* next block */
 	const char *end;
 	char		sync[16];

@@ -93,6 +93,7 @@ typedef struct IcebergSnapshot
 typedef struct IcebergRef
 {
 	char	   *name;
+	bool		is_tag;
 	int64		snapshot_id;
 } IcebergRef;
 
@@ -137,6 +138,10 @@ typedef struct IcebergMetadata
 	IcebergSnapshotLog *snapshot_log;
 	int			nmetadata_log;
 	IcebergMetadataLog *metadata_log;
+	int			access;			/* how its files are read: LakeAccess.id */
+	int			nmoves;			/* paths that are not as written: prefixes, as written and now */
+	IcebergKeyValue *moves;
+	char	   *moves_text;		/* tells them from others; NULL = none */
 	void	   *json;			/* the whole document (a Json), kept so that what we do not
 								 * know survives a rewrite */
 } IcebergMetadata;
@@ -171,6 +176,7 @@ typedef struct IcebergFile
 {
 	IcebergContent content;
 	char	   *path;
+	char	   *written_path;	/* if that is another one than it was written with, else NULL */
 	char	   *format;			/* PARQUET, ... */
 	int			spec_id;
 	int			npartition;
@@ -249,6 +255,10 @@ extern int	IcebergReadManifest(const char *data, size_t len, const IcebergMetada
 extern char *IcebergWriteManifest(const IcebergFile *const *files, int n, const IcebergMetadata *metadata,
 								  const IcebergSchema *schema, const IcebergSpec *spec,
 								  int content, size_t *len);
+
+/* What a partition field's values are, from its transform and its source column. */
+extern LakeType IcebergPartitionType(const IcebergPartitionField *field,
+									 const IcebergMetadata *metadata);
 
 extern const IcebergSchema *IcebergCurrentSchema(const IcebergMetadata *metadata);
 extern const IcebergSchema *IcebergSchemaById(const IcebergMetadata *metadata, int id); /* NULL */

@@ -185,11 +185,26 @@ JsonMember(const Json *object, const char *key, JsonKind kind, bool required)
 	return member;
 }
 
+/*
+ * A number without sign that takes all 64 bits, as some program numbered its
+ * snapshots: what counts of those is that they differ.
+ */
+static bool
+IsUnsigned(const Json *json)
+{
+	return JsonIs(json, JSON_REAL) && strspn(json->text, "0123456789") == strlen(json->text) &&
+		(strlen(json->text) < 20 ||
+		 (strlen(json->text) == 20 && strcmp(json->text, "18446744073709551615") <= 0));
+}
+
 int64
 JsonInteger(const Json *object, const char *key, bool required, int64 absent)
 {
-	const Json *member = JsonMember(object, key, JSON_INTEGER, required);
+	const Json *member = JsonGet(object, key);
 
+	if (IsUnsigned(member))
+		return (int64) strtoull(member->text, NULL, 10);
+	member = JsonMember(object, key, JSON_INTEGER, required);
 	return member == NULL ? absent : member->integer;
 }
 

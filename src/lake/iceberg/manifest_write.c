@@ -7,6 +7,7 @@
  */
 #include "lake/iceberg/avro.h"
 #include "lake/iceberg/manifest_fields.h"
+#include "lake/iceberg/transform.h"
 
 #include <stdio.h>
 
@@ -72,30 +73,27 @@ PutAvroName(Buffer *out, const char *name)
 	}
 }
 
-/* What a partition field's values are, from its transform. */
-static LakeType
-PartitionType(const IcebergPartitionField *field, const IcebergMetadata *metadata)
+LakeType
+IcebergPartitionType(const IcebergPartitionField *field, const IcebergMetadata *metadata)
 {
-	LakeType	type = {LAKE_INT, 0, 0};
+	IcebergTransform transform;
+	LakeType	none = {LAKE_INT, 0, 0};
 
-	if (strncmp(field->transform, "bucket", 6) == 0 || strcmp(field->transform, "year") == 0 ||
-		strcmp(field->transform, "month") == 0 || strcmp(field->transform, "hour") == 0)
-		return type;
-	if (strcmp(field->transform, "day") == 0)
-	{
-		type.kind = LAKE_DATE;
-		return type;
-	}
-	/* identity, truncate, void: the source's type, in whichever schema has it */
+	if (!IcebergParseTransform(field->transform, &transform))
+		shard_fail(FAIL_UNSUPPORTED, "cannot write partition field \"%s\" with transform \"%s\"",
+				   field->name, field->transform);
+	/* in whichever schema has the source */
 	for (int i = metadata->nschemas - 1; i >= 0; i--)
 	{
 		const IcebergField *source = IcebergFieldById(&metadata->schemas[i], field->source_id);
 
 		if (source != NULL && source->primitive)
-			return source->type;
+			return IcebergTransformType(&transform, source->type);
 	}
-	shard_fail(FAIL_UNSUPPORTED, "cannot write partition field \"%s\" with transform \"%s\"",
-			   field->name, field->transform);
+	if (transform.kind != TRANSFORM_IDENTITY && transform.kind != TRANSFORM_TRUNCATE)
+		return IcebergTransformType(&transform, none);
+	shard_fail(FAIL_UNSUPPORTED, "the source column of partition field \"%s\" is not known",
+			   field->name);
 }
 
 static int
@@ -156,6 +154,7 @@ PutAvroType(Buffer *out, LakeType type, int field_id)
 						 field_id, DecimalBytes(type.precision), type.precision, type.scale);
 			break;
 		case LAKE_JSON:
+		case LAKE_NESTED:
 			shard_fail(FAIL_INTERNAL, "a partition value of a nested type");
 	}
 }
@@ -174,7 +173,7 @@ EntrySchema(const IcebergSpec *spec, const IcebergMetadata *metadata)
 		BufferPutString(&out, i == 0 ? "{\"name\":\"" : ",{\"name\":\"");
 		PutAvroName(&out, field->name);
 		BufferPutString(&out, "\",\"type\":[\"null\",");
-		PutAvroType(&out, PartitionType(field, metadata), field->field_id);
+		PutAvroType(&out, IcebergPartitionType(field, metadata), field->field_id);
 		BufferPrintf(&out, "],\"default\":null,\"field-id\":%d}", field->field_id);
 	}
 	BufferPut(&out, schema_tail, sizeof(schema_tail));	/* with its end */
@@ -259,7 +258,7 @@ PutPartition(Buffer *out, const IcebergFile *file, const IcebergSpec *spec,
 		for (int j = 0; j < file->npartition; j++)
 			if (file->partition[j].field_id == spec->fields[i].field_id)
 				value = file->partition[j].value;
-		PutPartitionValue(out, PartitionType(&spec->fields[i], metadata), value);
+		PutPartitionValue(out, IcebergPartitionType(&spec->fields[i], metadata), value);
 	}
 }
 

@@ -209,10 +209,12 @@ ParseRefs(const Json *json, IcebergMetadata *metadata)
 	JSON_FOREACH(refs, name, ref)
 	{
 		IcebergRef *result = &metadata->refs[metadata->nrefs];
+		const char *type = JsonStringValue(JsonGet(ref, "type"));
 
 		if (strcmp(name, "main") == 0)
 			continue;
 		result->name = mem_strdup(name);
+		result->is_tag = type != NULL && strcmp(type, "tag") == 0;
 		result->snapshot_id = JsonInteger(ref, "snapshot-id", true, 0);
 		metadata->nrefs++;
 	}

@@ -88,6 +88,7 @@ IcebergBytesValid(LakeType type, IcebergBytes bytes)
 		case LAKE_BINARY:
 			return true;
 		case LAKE_JSON:
+		case LAKE_NESTED:
 			return false;
 	}
 	return false;
@@ -145,6 +146,7 @@ IcebergCompareBytes(LakeType type, IcebergBytes a, IcebergBytes b)
 		case LAKE_STRING:
 		case LAKE_BINARY:
 		case LAKE_JSON:
+		case LAKE_NESTED:
 			return CompareStrings(a, b);
 	}
 	shard_fail(FAIL_INTERNAL, "unknown value type %d", (int) type.kind);

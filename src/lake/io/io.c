@@ -10,16 +10,24 @@
 #include "access/xact.h"
 #include "base/settings.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_extension.h"
 #include "common/string.h"
+#include "lake/io/filecache.h"
 #include "lake/io/io.h"
 #include "lake/lake.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
 
-/* Files that this transaction wrote, in TopTransactionContext. */
+/* Local files and objects that this transaction wrote, in TopTransactionContext. */
 static List *written = NIL;
+static List *uploaded = NIL;
+
+/* Objects of transactions that aborted, in TopMemoryContext. */
+static List *leftovers = NIL;
 
 /*
  * What follows "file:" as a plain path; NULL if the URI is of another kind.
@@ -41,34 +49,75 @@ LocalPart(const char *uri)
 	return NULL;
 }
 
+/*
+ * Is it an object's URI?  Programs of the Hadoop kind say s3a or s3n.
+ */
+static bool
+IsObject(const char *uri)
+{
+	return strncmp(uri, "s3://", 5) == 0 || strncmp(uri, "s3a://", 6) == 0 ||
+		strncmp(uri, "s3n://", 6) == 0;
+}
+
 const LakeStore *
 LakeStoreOf(const char *uri)
 {
 	if (LocalPart(uri) != NULL)
 		return &LakeLocalStore;
+	if (IsObject(uri))
+		return &LakeS3Store;
 	if (strchr(uri, ':') == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("lake location \"%s\" is not absolute", uri),
-				 errhint("Give an absolute path or a file:/// URI.")));
+				 errhint("Give an absolute path or a file:/// or s3:// URI.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("lake location \"%s\" is of a kind that is not supported", uri),
-			 errhint("Only local files can be used: an absolute path or a file:/// URI.")));
+			 errhint("Files can be local (an absolute path or a file:/// URI) or objects (s3://bucket/key).")));
+}
+
+bool
+LakeIsLocal(const char *uri)
+{
+	return LakeStoreOf(uri) == &LakeLocalStore;
 }
 
 char *
 LakeLocalPath(const char *uri)
 {
-	LakeStoreOf(uri);
+	if (!LakeIsLocal(uri))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("lake location \"%s\" is not a local file", uri)));
 	return pstrdup(LocalPart(uri));
 }
 
-void
-LakeCheckAccess(const char *uri)
+char *
+LakeCanonical(const char *uri)
 {
-	char	   *path = LakeLocalPath(uri);
+	char	   *copy;
+	size_t		len;
 
+	if (LakeIsLocal(uri))
+		return LakeLocalPath(uri);
+	copy = pstrdup(uri);
+	for (len = strlen(copy); len > 0 && copy[len - 1] == '/';)
+		copy[--len] = '\0';
+	return copy;
+}
+
+void
+LakeCheckAccess(const LakeAccess *access, const char *uri)
+{
+	char	   *path;
+
+	if (!LakeIsLocal(uri))
+	{
+		LakeAccessCheck(access, uri);
+		return;
+	}
+	path = LakeLocalPath(uri);
 	canonicalize_path(path);
 	if (!path_contains_parent_reference(path) && path_is_prefix_of_path(LakeWarehouse(), path))
 		return;
@@ -79,24 +128,84 @@ LakeCheckAccess(const char *uri)
 				 errhint("Outside the warehouse, only members of pg_read_server_files may read lake files.")));
 }
 
+/* How this database's lake gets at a file. */
+static LakeAccess *
+Own(const char *uri)
+{
+	return LakeAccessOfLake(uri);
+}
+
 bool
 LakeFileExists(const char *uri)
 {
-	return LakeStoreOf(uri)->exists(uri);
+	return LakeStoreOf(uri)->exists(Own(uri), uri);
 }
 
 char *
-LakeReadFile(const char *uri, size_t *len)
+LakeReadFile(LakeAccess *access, const char *uri, size_t *len)
 {
-	return LakeStoreOf(uri)->read(uri, len);
+	return LakeStoreOf(uri)->read(access, uri, len);
+}
+
+char *
+LakeEnginePath(const LakeAccess *access, const char *uri)
+{
+	return EnginePath(LakeIsLocal(uri) ? LakeLocalPath(uri) : FileCachePath(access, uri));
+}
+
+/* ---- writing ---- */
+
+/* Where a file that is not local is written before it is uploaded. */
+static char *
+UploadPath(const char *uri)
+{
+	return psprintf("%s/" UPLOAD_DIRECTORY "/%s", DataDir, strrchr(uri, '/') + 1);
+}
+
+char *
+LakeWritePath(const char *uri)
+{
+	if (LakeIsLocal(uri))
+		return LakeLocalPath(uri);
+	LakeLocalStore.make_directory(psprintf("%s/" UPLOAD_DIRECTORY, DataDir));
+	return UploadPath(uri);
+}
+
+/* The lock of those that write lake files; no extension has that OID. */
+static void
+WriterTag(LOCKTAG *tag)
+{
+	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId, (Oid) 1, 1);
 }
 
 void
-LakeRemoveOnAbort(const char *path)
+LakeLockAsWriter(void)
 {
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	LOCKTAG		tag;
 
-	written = lappend(written, LakeLocalPath(path));
+	WriterTag(&tag);
+	(void) LockAcquire(&tag, RowExclusiveLock, false, false);
+}
+
+void
+LakeWaitForWriters(void)
+{
+	LOCKTAG		tag;
+
+	WriterTag(&tag);
+	WaitForLockers(tag, ShareLock, false);
+}
+
+void
+LakeRemoveOnAbort(const char *uri)
+{
+	MemoryContext old;
+
+	LakeLockAsWriter();
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	written = lappend(written, LakeIsLocal(uri) ? LakeLocalPath(uri) : UploadPath(uri));
+	if (!LakeIsLocal(uri))
+		uploaded = lappend(uploaded, pstrdup(uri));
 	MemoryContextSwitchTo(old);
 }
 
@@ -104,13 +213,13 @@ void
 LakeWriteFile(const char *uri, const char *data, size_t len)
 {
 	LakeRemoveOnAbort(uri);
-	LakeStoreOf(uri)->write(uri, data, len);
+	LakeStoreOf(uri)->write(Own(uri), uri, data, len);
 }
 
 void
-LakeRemoveWritten(const char *uri)
+LakeSyncFile(const char *uri)
 {
-	LakeStoreOf(uri)->remove(uri);
+	LakeStoreOf(uri)->finish(Own(uri), uri, LakeWritePath(uri));
 }
 
 void
@@ -123,6 +232,83 @@ void
 LakeSyncDirectory(const char *uri)
 {
 	LakeStoreOf(uri)->sync_directory(uri);
+}
+
+/* ---- removing ---- */
+
+void
+LakeRemoveWritten(const char *uri)
+{
+	(void) LakeStoreOf(uri)->remove(Own(uri), list_make1(unconstify(char *, uri)));
+}
+
+List *
+LakeListFiles(const char *uri)
+{
+	return LakeStoreOf(uri)->list(Own(uri), uri);
+}
+
+/*
+ * Files of one store at a time, since a store can do many at once.
+ */
+int
+LakeRemoveFiles(const List *uris)
+{
+	return list_length(uris) - list_length(LakeRemoveSome(uris));
+}
+
+List *
+LakeRemoveSome(const List *uris)
+{
+	List	   *local = NIL;
+	List	   *objects = NIL;
+	List	   *left;
+	ListCell   *lc;
+
+	foreach(lc, uris)
+		if (LakeIsLocal((const char *) lfirst(lc)))
+			local = lappend(local, lfirst(lc));
+		else
+			objects = lappend(objects, lfirst(lc));
+	left = LakeLocalStore.remove(NULL, local);
+	if (objects != NIL)
+		left = list_concat(left, LakeS3Store.remove(Own((const char *) linitial(objects)), objects));
+	return left;
+}
+
+bool
+LakeRemoveTree(const char *uri)
+{
+	return LakeStoreOf(uri)->remove_tree(Own(uri), uri);
+}
+
+void
+LakeKeepWritten(void)
+{
+	written = uploaded = NIL;
+}
+
+void
+LakeRemoveLeftovers(void)
+{
+	List	   *uris = leftovers;
+
+	leftovers = NIL;
+	if (uris != NIL)
+		(void) LakeRemoveSome(uris);
+	list_free_deep(uris);
+}
+
+/* Objects are not removed now, while no error may be raised, but at leisure. */
+static void
+KeepLeftovers(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	ListCell   *lc;
+
+	foreach(lc, uploaded)
+		leftovers = lappend(leftovers, pstrdup((char *) lfirst(lc)));
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -145,11 +331,12 @@ EndOfTransaction(XactEvent event, void *arg)
 				unlink(path);
 				unlink(psprintf("%s.tmp", path));
 			}
-			written = NIL;
+			KeepLeftovers();
+			written = uploaded = NIL;
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
-			written = NIL;
+			written = uploaded = NIL;
 			break;
 		default:
 			break;
@@ -159,5 +346,7 @@ EndOfTransaction(XactEvent event, void *arg)
 void
 LakeIoInit(void)
 {
+	LakeAccessInit();
+	FileCacheInit();
 	RegisterXactCallback(EndOfTransaction, NULL);
 }

@@ -21,7 +21,7 @@
 #define MAX_READ ((off_t) 0x3fffff00)
 
 static char *
-LocalRead(const char *uri, size_t *len)
+LocalRead(LakeAccess *access, const char *uri, size_t *len)
 {
 	char	   *path = LakeLocalPath(uri);
 	int			fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
@@ -96,7 +96,7 @@ WriteAll(int fd, const char *path, const char *data, size_t len)
  * Write to a temporary name, fsync, and rename: a file that is there is whole.
  */
 static void
-LocalWrite(const char *uri, const char *data, size_t len)
+LocalWrite(LakeAccess *access, const char *uri, const char *data, size_t len)
 {
 	char	   *path = LakeLocalPath(uri);
 	char	   *temporary = psprintf("%s.tmp", path);
@@ -125,6 +125,19 @@ LocalWrite(const char *uri, const char *data, size_t len)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not rename lake file \"%s\" to \"%s\": %m", temporary, path)));
+}
+
+/*
+ * The engine has written the file where it belongs, but does not flush it.
+ */
+static void
+LocalFinish(LakeAccess *access, const char *uri, const char *file)
+{
+	char	   *parent = pstrdup(file);
+
+	fsync_fname(file, false);
+	get_parent_directory(parent);
+	fsync_fname(parent, true);
 }
 
 static void
@@ -169,26 +182,34 @@ LocalMakeDirectory(const char *uri)
 }
 
 static bool
-LocalExists(const char *uri)
+LocalExists(LakeAccess *as, const char *uri)
 {
 	return access(LakeLocalPath(uri), R_OK) == 0;
 }
 
-static bool
-LocalRemove(const char *uri)
+static List *
+LocalRemove(LakeAccess *access, const List *uris)
 {
-	char	   *path = LakeLocalPath(uri);
+	List	   *left = NIL;
+	ListCell   *lc;
 
-	if (unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR)
-		return true;
-	ereport(WARNING,
-			(errcode_for_file_access(),
-			 errmsg("could not remove lake file \"%s\": %m", path)));
-	return false;
+	foreach(lc, uris)
+	{
+		char	   *path = LakeLocalPath((const char *) lfirst(lc));
+
+		CHECK_FOR_INTERRUPTS();
+		if (unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR)
+			continue;
+		ereport(WARNING,
+				(errcode_for_file_access(),
+				 errmsg("could not remove lake file \"%s\": %m", path)));
+		left = lappend(left, lfirst(lc));
+	}
+	return left;
 }
 
 static bool
-LocalRemoveTree(const char *uri)
+LocalRemoveTree(LakeAccess *access, const char *uri)
 {
 	char	   *path = LakeLocalPath(uri);
 	struct stat st;
@@ -198,13 +219,67 @@ LocalRemoveTree(const char *uri)
 	return rmtree(path, true);
 }
 
+static List *
+ListBelow(List *files, const char *uri, const char *path)
+{
+	DIR		   *dir = AllocateDir(path);
+	struct dirent *entry;
+
+	if (dir == NULL && errno == ENOENT)
+		return files;
+	while ((entry = ReadDir(dir, path)) != NULL)
+	{
+		char	   *below = psprintf("%s/%s", path, entry->d_name);
+		char	   *name = psprintf("%s/%s", uri, entry->d_name);
+		struct stat st;
+
+		CHECK_FOR_INTERRUPTS();
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (lstat(below, &st) != 0)
+		{
+			if (errno == ENOENT)
+				continue;		/* removed meanwhile */
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not stat lake file \"%s\": %m", below)));
+		}
+		if (S_ISDIR(st.st_mode))
+			files = ListBelow(files, name, below);
+		else if (S_ISREG(st.st_mode))
+		{
+			LakeFileInfo *info = palloc(sizeof(LakeFileInfo));
+
+			info->uri = name;
+			info->size = st.st_size;
+			info->modified_ms = (int64) st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+			files = lappend(files, info);
+		}
+	}
+	FreeDir(dir);
+	return files;
+}
+
+static List *
+LocalList(LakeAccess *access, const char *uri)
+{
+	char	   *base = pstrdup(uri);
+	size_t		len = strlen(base);
+
+	while (len > 1 && base[len - 1] == '/')
+		base[--len] = '\0';
+	return ListBelow(NIL, base, LakeLocalPath(base));
+}
+
 const LakeStore LakeLocalStore = {
 	.scheme = "file",
 	.read = LocalRead,
 	.write = LocalWrite,
+	.finish = LocalFinish,
 	.sync_directory = LocalSyncDirectory,
 	.make_directory = LocalMakeDirectory,
 	.exists = LocalExists,
 	.remove = LocalRemove,
 	.remove_tree = LocalRemoveTree,
+	.list = LocalList,
 };

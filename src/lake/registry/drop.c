@@ -37,8 +37,17 @@ static List *doomed = NIL;
 static void
 Doom(const char *uri)
 {
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	MemoryContext old;
 
+	if (!LakeIsLocal(uri))
+	{
+		/* after a commit nothing may fail any more, and a network can */
+		ereport(WARNING,
+				(errmsg("lake files in \"%s\" are left behind", uri),
+				 errhint("Remove them with the tools of the object store.")));
+		return;
+	}
+	old = MemoryContextSwitchTo(TopTransactionContext);
 	doomed = lappend(doomed, LakeLocalPath(uri));
 	MemoryContextSwitchTo(old);
 }
@@ -57,10 +66,16 @@ DoomTable(const char *catalog, const char *location)
 {
 	LakeTable  *table;
 
-	if (catalog == NULL || strcmp(catalog, LAKE_CATALOG) != 0 || location == NULL ||
-		!LakeFileExists(location))
+	if (catalog == NULL || strcmp(catalog, LAKE_CATALOG) != 0 || location == NULL)
 		return;
-	table = LakeOpenMetadata(location);
+	if (!LakeIsLocal(location))
+	{
+		Doom(location);
+		return;
+	}
+	if (!LakeFileExists(location))
+		return;
+	table = LakeOpenMetadata(InvalidOid, location);
 	if (LakeOwns(table->metadata))
 		Doom(table->metadata->location);
 }
@@ -68,7 +83,8 @@ DoomTable(const char *catalog, const char *location)
 static void
 DoomTrash(const char *path, const char *owner)
 {
-	if (owner != NULL && strcmp(owner, LakeOwner()) == 0)
+	if (owner != NULL && strcmp(owner, LakeOwner()) == 0 &&
+		strncmp(path, TRASH_REST, strlen(TRASH_REST)) != 0)
 		Doom(path);
 }
 

@@ -130,6 +130,69 @@ RegistryLookup(const char *namespace, const char *name)
 	return location;
 }
 
+static List *
+ScanTables(void)
+{
+	Relation	relation = table_open(RegistryTable(), AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(relation);
+	List	   *tables = NIL;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	scan = systable_beginscan(relation, InvalidOid, false, PushSnapshotForLookup(), 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		RegistryName *entry;
+		bool		isnull;
+
+		if (strcmp(TextDatumGetCString(heap_getattr(tuple, COL_CATALOG, desc, &isnull)),
+				   LAKE_CATALOG) != 0)
+			continue;
+		entry = palloc(sizeof(RegistryName));
+		entry->namespace = TextDatumGetCString(heap_getattr(tuple, COL_NAMESPACE, desc, &isnull));
+		entry->name = TextDatumGetCString(heap_getattr(tuple, COL_NAME, desc, &isnull));
+		entry->location = LocationOf(relation, tuple);
+		tables = lappend(tables, entry);
+	}
+	systable_endscan(scan);
+	PopActiveSnapshot();
+	table_close(relation, AccessShareLock);
+	return tables;
+}
+
+static int
+CompareNames(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+List *
+RegistryNames(const char *namespace)
+{
+	Relation	relation = table_open(RegistryTable(), AccessShareLock);
+	Oid			index = PrimaryKeyIndex(relation);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *names = NIL;
+
+	KeyInit(&keys[0], COL_CATALOG, LAKE_CATALOG);
+	KeyInit(&keys[1], COL_NAMESPACE, namespace);
+	scan = systable_beginscan(relation, index, OidIsValid(index), PushSnapshotForLookup(), 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		name = heap_getattr(tuple, COL_NAME, RelationGetDescr(relation), &isnull);
+
+		names = lappend(names, TextDatumGetCString(name));
+	}
+	systable_endscan(scan);
+	PopActiveSnapshot();
+	table_close(relation, AccessShareLock);
+	list_sort(names, CompareNames);
+	return names;
+}
+
 /* ---- changes ---- */
 
 typedef struct OwnerScope
@@ -238,6 +301,15 @@ RegistrySwap(const char *namespace, const char *name, const char *old, const cha
 						 "AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL)", 5, args) == 1;
 }
 
+void
+RegistryLock(const char *namespace, const char *name)
+{
+	const char *args[] = {LAKE_CATALOG, namespace, name};
+
+	(void) ChangeAsOwner("SELECT FROM %s WHERE catalog_name = $1 AND table_namespace = $2 "
+						 "AND table_name = $3 FOR UPDATE", 3, args);
+}
+
 bool
 RegistryDelete(const char *namespace, const char *name)
 {
@@ -272,8 +344,29 @@ RegistryTrash(const List *paths, bool trees)
 	LeaveOwner(&scope);
 }
 
+HTAB *
+RegistryTrashed(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	HTAB	   *set = LakePathSet();
+	OwnerScope	scope;
+
+	EnterOwner(&scope, RegistryTable());
+	if (SPI_execute("SELECT path FROM _shard.lake_trash WHERE NOT is_directory", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read _shard.lake_trash");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *path = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[i],
+																	 SPI_tuptable->tupdesc, 1));
+
+		hash_search(set, &path, HASH_ENTER, NULL);
+	}
+	LeaveOwner(&scope);
+	return set;
+}
+
 bool
-RegistryRelation(Oid relation, char **namespace, char **name)
+RegistryRelation(Oid relation, char **namespace, char **name, char **events)
 {
 	Oid			type = OIDOID;
 	Datum		value = ObjectIdGetDatum(relation);
@@ -282,7 +375,7 @@ RegistryRelation(Oid relation, char **namespace, char **name)
 	bool		found = false;
 
 	EnterOwner(&scope, RegistryTable());
-	if (SPI_execute_with_args("SELECT namespace, name FROM _shard.lake_table WHERE relation = $1",
+	if (SPI_execute_with_args("SELECT namespace, name, events_name FROM _shard.lake_table WHERE relation = $1",
 							  1, &type, &value, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read _shard.lake_table");
 	if (SPI_processed == 1)
@@ -292,7 +385,47 @@ RegistryRelation(Oid relation, char **namespace, char **name)
 															  SPI_tuptable->tupdesc, 1));
 		*name = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0],
 														 SPI_tuptable->tupdesc, 2));
+		if (events != NULL)
+			*events = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0],
+															   SPI_tuptable->tupdesc, 3));
 	}
 	LeaveOwner(&scope);
 	return found;
+}
+
+/*
+ * Tables of the pipeline that a catalog outside holds: a list of ours, since that
+ * catalog may hold any number of others.
+ */
+static List *
+RegisteredNames(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	OwnerScope	scope;
+	List	   *tables = NIL;
+
+	EnterOwner(&scope, RegistryTable());
+	if (SPI_execute("SELECT namespace, name FROM _shard.lake_table UNION ALL "
+					"SELECT namespace, events_name FROM _shard.lake_table", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read _shard.lake_table");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		RegistryName *entry = MemoryContextAllocZero(caller, sizeof(RegistryName));
+		MemoryContext old;
+
+		entry->namespace = MemoryContextStrdup(caller, SPI_getvalue(row, SPI_tuptable->tupdesc, 1));
+		entry->name = MemoryContextStrdup(caller, SPI_getvalue(row, SPI_tuptable->tupdesc, 2));
+		old = MemoryContextSwitchTo(caller);
+		tables = lappend(tables, entry);
+		MemoryContextSwitchTo(old);
+	}
+	LeaveOwner(&scope);
+	return tables;
+}
+
+List *
+RegistryTables(void)
+{
+	return LakeByRest() ? RegisteredNames() : ScanTables();
 }

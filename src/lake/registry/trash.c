@@ -11,11 +11,13 @@
 
 #include "access/table.h"
 #include "access/transam.h"
+#include "base/points.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lake/internal.h"
 #include "lake/io/io.h"
 #include "lake/registry/registry.h"
+#include "lake/registry/rest.h"
 #include "miscadmin.h"
 #include "storage/procarray.h"
 #include "utils/array.h"
@@ -39,15 +41,15 @@ Horizon(void)
 	return FullTransactionIdFromU64(U64FromFullTransactionId(next) - distance);
 }
 
+/* "UUID/NAMESPACE/NAME" */
 static bool
-RemoveEntry(HeapTuple tuple, TupleDesc desc)
+DropFromCatalog(const char *entry)
 {
-	char	   *path = SPI_getvalue(tuple, desc, 2);
-	bool		isnull;
-	bool		tree = DatumGetBool(SPI_getbinval(tuple, desc, 3, &isnull));
-	const LakeStore *store = LakeStoreOf(path);
+	const char *namespace = strchr(entry, '/') + 1;
+	const char *name = strchr(namespace, '/') + 1;
 
-	return tree ? store->remove_tree(path) : store->remove(path);
+	return !LakeByRest() ||
+		RestDrop(pnstrdup(namespace, name - namespace - 1), name, pnstrdup(entry, namespace - entry - 1));
 }
 
 /* Remove what the entries name; those that are done, as an array of ids. */
@@ -55,18 +57,33 @@ static ArrayType *
 RemoveEntries(SPITupleTable *entries, uint64 n, int *ndone)
 {
 	Datum	   *ids = palloc(sizeof(Datum) * (n + 1));
+	char	  **paths = palloc(sizeof(char *) * (n + 1));
 	TupleDesc	desc = entries->tupdesc;
+	List	   *files = NIL;
+	List	   *left = NIL;
+	bool		hold = false;	/* a catalog may still name what is in a tree */
+	bool		isnull;
 
-	*ndone = 0;
 	for (uint64 i = 0; i < n; i++)
 	{
-		HeapTuple	tuple = entries->vals[i];
-		bool		isnull;
-
 		CHECK_FOR_INTERRUPTS();
-		if (RemoveEntry(tuple, desc))
-			ids[(*ndone)++] = SPI_getbinval(tuple, desc, 1, &isnull);
+		paths[i] = SPI_getvalue(entries->vals[i], desc, 2);
+		if (strncmp(paths[i], TRASH_REST, strlen(TRASH_REST)) == 0)
+		{
+			hold = !DropFromCatalog(paths[i] + strlen(TRASH_REST));
+			if (hold)
+				left = lappend(left, paths[i]);
+		}
+		else if (!DatumGetBool(SPI_getbinval(entries->vals[i], desc, 3, &isnull)))
+			files = lappend(files, paths[i]);
+		else if (hold || !LakeRemoveTree(paths[i]))
+			left = lappend(left, paths[i]);
 	}
+	left = list_concat(left, LakeRemoveSome(files));
+	*ndone = 0;
+	for (uint64 i = 0; i < n; i++)
+		if (!list_member_ptr(left, paths[i]))
+			ids[(*ndone)++] = SPI_getbinval(entries->vals[i], desc, 1, &isnull);
 	return construct_array(ids, *ndone, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 }
 
@@ -79,6 +96,7 @@ LakeEmptyTrash(void)
 	Datum		ids;
 	int			done;
 
+	LakeRemoveLeftovers();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -87,6 +105,7 @@ LakeEmptyTrash(void)
 							  2, types, values, NULL, false, BATCH) != SPI_OK_SELECT)
 		elog(ERROR, "could not read _shard.lake_trash");
 	ids = PointerGetDatum(RemoveEntries(SPI_tuptable, SPI_processed, &done));
+	SHARD_POINT("trash-after-remove");
 	if (done > 0 &&
 		SPI_execute_with_args("DELETE FROM _shard.lake_trash WHERE id = ANY ($1)",
 							  1, &array_type, &ids, NULL, false, 0) != SPI_OK_DELETE)

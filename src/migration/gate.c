@@ -1,0 +1,38 @@
+/*
+ * gate.c
+ *		Lag as a gate: a migration writes WAL as fast as it can, and whoever reads
+ *		the WAL must be able to follow.
+ *
+ * A standby replays a flip only when its readers let go of the table, so that
+ * lag there means that reads are in its way; a pipeline that is behind holds WAL
+ * on disk, and a lake that is behind fills less of a target.
+ */
+#include "postgres.h"
+
+#include "base/settings.h"
+#include "migration/gate.h"
+#include "migration/sql.h"
+
+char *
+GateClosed(void)
+{
+	char	   *behind = NULL;
+
+	if (MigrationMaxLag == 0)
+		return NULL;
+	SqlBegin();
+	if (SQL_RUN("SELECT who FROM ("
+				"   SELECT 'standby ' OPERATOR(pg_catalog.||) application_name AS who,"
+				"     pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), replay_lsn) AS lag"
+				"   FROM pg_catalog.pg_stat_replication r"
+				"   WHERE state OPERATOR(pg_catalog.=) 'streaming' AND NOT EXISTS ("
+				"     SELECT FROM pg_catalog.pg_replication_slots s"
+				"     WHERE s.active_pid OPERATOR(pg_catalog.=) r.pid AND s.slot_type OPERATOR(pg_catalog.=) 'logical')"
+				"   UNION ALL SELECT 'the pipeline', lag_bytes FROM _shard.pipeline_status()"
+				"   WHERE state OPERATOR(pg_catalog.=) 'running') l"
+				" WHERE lag OPERATOR(pg_catalog.>) $1::pg_catalog.int8::pg_catalog.numeric ORDER BY lag DESC LIMIT 1",
+				SQL_INT8((int64) MigrationMaxLag * 1024 * 1024)) > 0)
+		behind = SqlText(0, 1);
+	SqlEnd();
+	return behind;
+}
