@@ -4,122 +4,43 @@
 
 use strict;
 use warnings;
-use IPC::Run;
+use PipelineTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use ShardTest;
 use Test::More;
 
-my $node = shard_node('points', 'shard.flush_interval' => '50ms', restart_after_crash => 'on');
-my $points = $node->data_dir . '/points.conf';
-append_to_file($points, '');
-$node->append_conf('postgresql.conf', "include 'points.conf'");
-$node->reload();
-shard_table($node, 'things', rows => 300);
-is_lake_equal($node, 'things', 'before');
-
-my $replayed = q{
-	SELECT e.k, e.id, e.v, e.n FROM (
-		SELECT DISTINCT ON (k, id) * FROM (
-			SELECT k, id, v, n, _verb <> 'deleted' AS put, _lsn, _seq FROM lake.things_events
-			UNION ALL
-			SELECT _old_key, id, NULL, NULL, false, _lsn, _seq FROM lake.things_events
-			WHERE _old_key IS NOT NULL) o
-		ORDER BY k, id, _lsn DESC, _seq DESC, put DESC) e
-	WHERE put};
-
-sub set_point
-{
-	my ($setting) = @_;
-	open(my $out, '>', $points) or die "$points: $!";
-	print $out "shard.point = '$setting'\n";
-	close($out);
-	$node->reload();
-	return;
-}
-
-# A client that writes until its script ends or its connection does.
-sub start_writer
-{
-	my ($from) = @_;
-	my $file = $node->basedir . "/writer-$from.sql";
-	my $script = '';
-	for my $i (1 .. 60)
-	{
-		my $id = $from + $i;
-		$script .= qq{
-			BEGIN;
-			INSERT INTO things VALUES ('key-' || $id % 30, $id, repeat('x', $i), $i);
-			UPDATE things SET n = n + 1 WHERE k = 'key-' || $i % 30;
-			UPDATE things SET k = 'moved-' || $i % 5 WHERE id = $from + $i - 3;
-			DELETE FROM things WHERE id = $from + $i - 7;
-			COMMIT;
-			SELECT pg_sleep(0.005);
-		};
-	}
-	append_to_file($file, $script);
-	my $out = '';
-	my $handle = IPC::Run::start(
-		[ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', $file ],
-		'>', \$out, '2>&1');
-	return $handle;
-}
-
-sub check
-{
-	my ($name) = @_;
-	is_lake_equal($node, 'things', $name);
-	is($node->safe_psql('postgres', qq{SELECT count(*) FROM (
-			(($replayed) EXCEPT ALL SELECT k, id, v, n FROM things) UNION ALL
-			(SELECT k, id, v, n FROM things EXCEPT ALL ($replayed))) d}),
-		'0', "$name: the events lead to the same rows");
-	is($node->safe_psql('postgres', 'SELECT count(*) - count(DISTINCT _event_id) FROM lake.things_events'),
-		'0', "$name: no event is there twice");
-	return;
-}
-
-my @steps = qw(
-  pipeline-after-decode
-  pipeline-before-file
-  pipeline-after-file
-  pipeline-before-delete-file
-  pipeline-after-delete-file
-  pipeline-before-commit
-  pipeline-after-commit
-  pipeline-before-confirm
-  pipeline-after-confirm
-);
-
+my $node = things_node('points');
 my $from = 10_000;
 
 # An error ends the worker; the launcher starts it again.
-for my $step (@steps)
+for my $step (pipeline_steps())
 {
 	my $retries = $node->safe_psql('postgres', 'SELECT retries FROM shard.pipeline_status');
-	set_point("$step:error");
-	my $writer = start_writer($from);
+	set_point($node, "$step:error");
+	my $writer = start_writer($node, $from, 60);
 	$node->poll_query_until('postgres',
 		"SELECT retries > $retries AND last_error ~ '$step' FROM shard.pipeline_status")
 	  or die "$step: no error";
 	$writer->finish();
-	set_point('');
-	check("error at $step");
+	set_point($node, '');
+	check_things($node, "error at $step");
 	$from += 1000;
 }
 like($node->safe_psql('postgres', 'SELECT last_error FROM shard.pipeline_status'),
 	qr/error requested at point/, 'the status keeps the last error');
 
 # A worker that is killed takes the server through crash recovery.
-for my $step (@steps)
+for my $step (pipeline_steps())
 {
 	my $log = -s $node->logfile;
-	set_point("$step:kill");
-	my $writer = start_writer($from);
+	set_point($node, "$step:kill");
+	my $writer = start_writer($node, $from, 60);
 	$node->wait_for_log(qr/terminated by signal 9/, $log);
-	set_point('');
+	set_point($node, '');
 	$writer->finish();
 	wait_until_up($node) or die "$step: no recovery";
-	check("killed at $step");
+	check_things($node, "killed at $step");
 	$from += 1000;
 }
 
@@ -128,15 +49,15 @@ for my $step (qw(pipeline-before-slot-kept pipeline-after-slot-kept pipeline-res
 {
 	my $log = -s $node->logfile;
 	$node->safe_psql('postgres', q{UPDATE _shard.pipeline SET timeline = timeline + 1});
-	set_point("$step:kill");
-	my $writer = start_writer($from);
+	set_point($node, "$step:kill");
+	my $writer = start_writer($node, $from, 60);
 	$node->safe_psql('postgres',
 		q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'shard pipeline'});
 	$node->wait_for_log(qr/terminated by signal 9/, $log);
-	set_point('');
+	set_point($node, '');
 	$writer->finish();
 	wait_until_up($node) or die "$step: no recovery";
-	check("killed at $step");
+	check_things($node, "killed at $step");
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_replication_slots'), '1', "$step: there is one slot");
 	$from += 1000;
 }
@@ -145,7 +66,7 @@ ok($node->safe_psql('postgres', q{SELECT count(*) > 0 FROM lake.things_events WH
 
 # Somebody else commits to the lake table while a batch is written: the batch is
 # written again on top of that.
-set_point('pipeline-after-file:wait');
+set_point($node, 'pipeline-after-file:wait');
 $node->safe_psql('postgres', q{UPDATE things SET n = n + 1; DELETE FROM things WHERE id % 17 = 0});
 my $location = $node->safe_psql('postgres', q{SELECT metadata_location FROM iceberg_tables WHERE table_name = 'things'});
 my $data = $node->safe_psql('postgres', q{SELECT regexp_replace(metadata_location, '/metadata/[^/]*$', '/data')
@@ -161,8 +82,8 @@ append_to_file($outside, PostgreSQL::Test::Utils::slurp_file($location));
 chmod 0600, $outside;
 $node->safe_psql('postgres',
 	"UPDATE iceberg_tables SET metadata_location = '$outside', previous_metadata_location = '$location' WHERE table_name = 'things'");
-set_point('');
-check('another commit came first');
+set_point($node, '');
+check_things($node, 'another commit came first');
 ok($node->safe_psql('postgres', "SELECT metadata_location <> '$outside' FROM iceberg_tables WHERE table_name = 'things'") eq 't',
 	'the batch was committed after it');
 
@@ -177,7 +98,7 @@ $node->safe_psql('postgres', q{
 $node->poll_query_until('postgres', "SELECT resyncs > $resyncs FROM shard.pipeline_status") or die 'no comparison';
 $open->query_safe(q{UPDATE things SET n = -2 WHERE k = 'key-3'; COMMIT});
 $open->quit;
-check('an open transaction while tables were compared');
+check_things($node, 'an open transaction while tables were compared');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM lake.things WHERE id > 900000'), '2', 'its rows are there');
 $node->stop();
 done_testing();

@@ -16,14 +16,6 @@ shard_table($node, 'others', rows => 100);
 
 sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]) }
 
-sub setting
-{
-	my ($name, $value) = @_;
-	sql(defined $value ? "ALTER SYSTEM SET $name = '$value'" : "ALTER SYSTEM RESET $name");
-	sql('SELECT pg_reload_conf()');
-	return;
-}
-
 # ---- custom events ----
 
 # Each round emits 20 events that commit, of which 10 repeat a key of before,
@@ -43,17 +35,17 @@ sub emit_round
 	return;
 }
 emit_round(0);
-setting('shard.flush_interval', '1h');	# nothing but flush() writes
+set_setting($node, 'shard.flush_interval', '1h');	# nothing but flush() writes
 for my $point (qw(pipeline-after-keys pipeline-before-commit pipeline-after-commit pipeline-before-confirm))
 {
 	emit_round($committed / 10);
-	setting('shard.point', "$point:kill");
+	set_setting($node, 'shard.point', "$point:kill");
 	my ($ret) = $node->psql('postgres', 'SELECT shard.flush()');
 	isnt($ret, 0, "killed at $point");
 	wait_until_up($node);
-	setting('shard.point', undef);
+	set_setting($node, 'shard.point', undef);
 }
-setting('shard.flush_interval', '50ms');
+set_setting($node, 'shard.flush_interval', '50ms');
 sql('SELECT shard.flush()');
 is(sql(q{SELECT count(*), count(DISTINCT _event_id), count(*) FILTER (WHERE _verb = 'lost')
 	FROM lake.shard_things_router_events}), "$committed|$committed|0",
@@ -67,11 +59,11 @@ is(sql(q{SELECT count(*), count(DISTINCT _event_id) FROM lake.shard_things_route
 
 # ---- a table whose changes cannot be written ----
 
-setting('shard.pipeline_max_retries', 1);
-setting('shard.point', 'pipeline-table:error');
+set_setting($node, 'shard.pipeline_max_retries', 1);
+set_setting($node, 'shard.point', 'pipeline-table:error');
 sql('UPDATE things SET n = n + 1');
 $node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM shard.dead_letters});
-setting('shard.point', undef);
+set_setting($node, 'shard.point', undef);
 is(sql(q{SELECT relation, kind, payload->>'error' FROM shard.dead_letters}),
 	'things|table|error requested at point "pipeline-table"', 'a table that fails again and again gets a dead letter');
 sql('UPDATE others SET n = n + 1');
@@ -83,7 +75,7 @@ is(sql(q{SELECT shard.replay_dead_letters('things')}), '1', 'replayed with one c
 sql('UPDATE things SET n = n + 1 WHERE id % 2 = 0');
 is_lake_equal($node, 'things', 'and it is whole again');
 is(sql('SELECT count(*) FROM shard.dead_letters'), '0', 'no letter is left');
-setting('shard.pipeline_max_retries', undef);
+set_setting($node, 'shard.pipeline_max_retries', undef);
 
 # ---- a table that somebody has locked ----
 
@@ -109,14 +101,14 @@ SKIP:
 	skip 'the layout of the warehouse is another one', 3 if !defined $data_directory;
 	my @dirs = glob("$data/*/*/data");
 	chmod(0555, @dirs);
-	setting('shard.pipeline_max_retries', 1);
+	set_setting($node, 'shard.pipeline_max_retries', 1);
 	sql('UPDATE things SET n = n + 1');
 	$node->poll_query_until('postgres', q{SELECT retries > 3 FROM shard.pipeline_status});
 	sql('UPDATE things SET n = n + 1');
 	is(sql('SELECT count(*) FROM shard.dead_letters'), '0', 'a store that cannot be written is no fault of a table');
 	like(sql('SELECT last_error FROM shard.pipeline_status'), qr/./, 'the status has the error');
 	chmod(0700, @dirs);
-	setting('shard.pipeline_max_retries', undef);
+	set_setting($node, 'shard.pipeline_max_retries', undef);
 	$node->poll_query_until('postgres', q{SELECT state = 'running' FROM shard.pipeline_status});
 	is_lake_equal($node, 'things', 'once it can be written again');
 }
@@ -143,7 +135,7 @@ for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	select(undef, undef, undef, 0.1);
 }
 ok(!-d "$data/$oid", 'which goes after the database was dropped');
-setting('shard.point', 'pipeline-table:error');
+set_setting($node, 'shard.point', 'pipeline-table:error');
 sql('UPDATE things SET n = n + 1');
 $node->poll_query_until('postgres', q{SELECT state IN ('retrying', 'failed') FROM shard.pipeline_status});
 sql(q{SELECT shard.undistribute_table(t) FROM unnest('{things,others}'::regclass[]) t; DROP EXTENSION shard CASCADE});

@@ -64,14 +64,6 @@ sub fill
 
 sub empty { unlink "$disk/fill" or die "$disk/fill: $!"; return }
 
-sub point
-{
-	my ($value) = @_;
-	sql("ALTER SYSTEM SET shard.point = '$value'");
-	sql('SELECT pg_reload_conf()');
-	return;
-}
-
 # Full at once; full in the middle of a large file; full when metadata is to be
 # written.
 my $from = 10_000;
@@ -86,7 +78,7 @@ for my $left (0, 400, -1)
 	else
 	{
 		my $files = () = glob("$disk/lake/*/*/data/*");
-		point('pipeline-after-file:wait');
+		set_point($node, 'pipeline-after-file:wait');
 		sql('UPDATE things SET n = n + 1 WHERE id = 1');
 		for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 		{
@@ -94,7 +86,7 @@ for my $left (0, 400, -1)
 			select(undef, undef, undef, 0.1);
 		}
 		fill(0);
-		point('');
+		set_point($node, '');
 	}
 	sql(qq{INSERT INTO things SELECT 'key-' || i % 20, $from + i,
 			(SELECT string_agg(md5(j || '-' || i), '') FROM generate_series(1, 16) j), i FROM generate_series(1, 4000) i});

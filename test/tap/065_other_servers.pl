@@ -110,8 +110,8 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start();
 $node->wait_for_catchup($standby);
-$node->safe_psql('postgres', q{ALTER SYSTEM SET shard.compaction = off; SELECT pg_reload_conf()});
-$node->safe_psql('postgres', 'SELECT shard.flush()');
+# while files are watched the original is down: it removes what it has replaced
+$node->stop();
 my $before = files();
 $standby->promote();
 $standby->safe_psql('postgres', q{SELECT _shard.pipeline_ready('60 s')});
@@ -121,6 +121,7 @@ cmp_ok(made_events($standby), '>', $all, 'a promoted standby has the events of b
 tidy($standby);
 check($standby, 'a promoted standby, after maintenance', 4);
 is_untouched($before, 'a promoted standby');
+$node->start();
 change($node, 1030);
 tidy($node);
 check($node, 'the original goes on', 4);
@@ -131,6 +132,7 @@ $standby->stop();
 # ---- a clone: the base backup started as it is, without recovery ----
 
 $node->backup('later');
+$node->stop();
 $before = files();
 my $clone = PostgreSQL::Test::Cluster->new('clone');
 $clone->init_from_backup($node, 'later');
@@ -143,6 +145,7 @@ is_untouched($before, 'a clone');
 $clone->safe_psql('postgres', 'DROP TABLE things; SELECT shard.flush()');
 is_untouched($before, 'a clone that drops the table');
 $clone->stop();
+$node->start();
 check($node, 'the original', 4);
 
 # ---- a restore to a point in time, which takes the lake over ----

@@ -138,12 +138,11 @@ for my $strategy ('consistent-hash', 'hash')
 	is_lake_equal($node, 'accounts', "$strategy, once more");
 
 	# Changes that come after the copy are applied under the lock.
-	$node->append_conf('postgresql.conf', q{shard.point = 'migration-before-lock:wait'});
-	$node->reload();
+	set_point($node, 'migration-before-lock:wait');
 	$id = sql(q{SELECT shard.add_shard('app')});
 	$node->poll_query_until('postgres', qq{
 		SELECT count(*) = 1 FROM shard.migration_progress p JOIN pg_stat_activity a USING (pid)
-		WHERE migration_id = $id AND events_done > 0 AND wait_event = 'Extension'})
+		WHERE migration_id = $id AND events_done > 0 AND a.query = 'at point migration-before-lock'})
 	  or die 'the migration does not reach the lock';
 	for my $table ('accounts', 'oracle')
 	{
@@ -153,8 +152,7 @@ for my $strategy ('consistent-hash', 'hash')
 	}
 	my $notified = $node->background_psql('postgres', on_error_stop => 1);
 	$notified->query_safe('LISTEN shard_migration');
-	$node->append_conf('postgresql.conf', q{shard.point = ''});
-	$node->reload();
+	set_point($node, '');
 	is(sql("SELECT success, buffered_writes > 0 FROM shard.wait_migration($id)"), 't|t',
 		"$strategy: late changes are applied at the cut-over");
 	like($notified->query_safe('SELECT 1'), qr/"migration": $id, "router": "app", "state": "complete"/,

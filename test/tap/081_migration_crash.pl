@@ -53,14 +53,6 @@ sub check
 	return;
 }
 
-sub set_point
-{
-	my ($value) = @_;
-	$node->append_conf('postgresql.conf', "shard.point = '$value'");
-	$node->reload();
-	return;
-}
-
 sub wait_up
 {
 	wait_until_up($node) or die 'the server does not come back';
@@ -113,10 +105,10 @@ for my $crash (@crashes)
 		my $name = "$crash->{name}, $point";
 		set_up();
 		my $offset = -s $node->logfile;
-		set_point("$point:kill");
+		set_point($node, "$point:kill");
 		my $id = sql($crash->{start});
 		$node->wait_for_log(qr/was terminated by signal 9/, $offset);
-		set_point('');
+		set_point($node, '');
 		wait_up();
 		is(wait_end($id), 'complete|f', "$name: killed, and complete in the end");
 		is(sql(q{SELECT count(*), count(*) FILTER (WHERE state = 'active') FROM shard.shards WHERE router = 'app'}),
@@ -135,11 +127,11 @@ for my $crash (@crashes)
 for my $point ('migration-before-initialize-commit', 'migration-locked')
 {
 	set_up();
-	set_point("$point:error");
+	set_point($node, "$point:error");
 	my $id = sql(q{SELECT shard.add_shard('app', batch_size => 3)});
 	$node->poll_query_until('postgres', "SELECT direction < 0 OR NOT unfinished FROM _shard.migration WHERE migration_id = $id")
 	  or die 'the migration does not give up';
-	set_point('');
+	set_point($node, '');
 	is(wait_end($id), 'failed|t', "$point: failed for good, and rolled back");
 	is(sql("SELECT error FROM shard.migrations WHERE migration_id = $id"),
 		"error requested at point \"$point\"", "$point: the error is told");
@@ -163,12 +155,12 @@ sub is_as_before
 sub stop_after_first_batch
 {
 	my ($request, $options) = @_;
-	set_point('migration-locked:wait');
+	set_point($node, 'migration-locked:wait');
 	my $id = sql("SELECT shard.add_shard('app', batch_size => 1 $options)");
 	$node->poll_query_until('postgres', "SELECT phase = 'cutover' FROM shard.migration_progress WHERE migration_id = $id")
 	  or die 'no cut-over';
 	sql("SELECT shard.${request}_migration($id)");
-	set_point('');
+	set_point($node, '');
 	return $id;
 }
 
@@ -199,10 +191,10 @@ for my $point (qw(migration-before-fill migration-before-commit migration-before
 	is(wait_end($id), 'paused|f', "$point: paused");
 	check("$point, paused");
 	my $offset = -s $node->logfile;
-	set_point("$point:kill");
+	set_point($node, "$point:kill");
 	sql("SELECT shard.cancel_migration($id)");
 	$node->wait_for_log(qr/was terminated by signal 9/, $offset);
-	set_point('');
+	set_point($node, '');
 	wait_up();
 	is(wait_end($id), 'cancelled|t', "$point: killed on the way back, and rolled back in the end");
 	is_as_before("$point, rolled back");
@@ -214,21 +206,21 @@ for my $point (qw(migration-before-fill migration-before-commit migration-before
 for my $crash (@crashes[ 1, 2 ])
 {
 	set_up();
-	set_point('migration-locked:wait');
+	set_point($node, 'migration-locked:wait');
 	$id = sql($crash->{start});
 	$node->poll_query_until('postgres', "SELECT phase = 'cutover' FROM shard.migration_progress WHERE migration_id = $id")
 	  or die 'no cut-over';
 	sql("SELECT shard.pause_migration($id)");
-	set_point('');
+	set_point($node, '');
 	is(wait_end($id), 'paused|f', "$crash->{name}: paused after its first batch");
 	is(sql("SELECT keys_done > 0 AND keys_done < keys_total FROM shard.migrations WHERE migration_id = $id"), 't',
 		"$crash->{name}: in the middle");
 	check("$crash->{name}, paused");
 	my $offset = -s $node->logfile;
-	set_point('migration-before-commit:kill');
+	set_point($node, 'migration-before-commit:kill');
 	sql("SELECT shard.cancel_migration($id)");
 	$node->wait_for_log(qr/was terminated by signal 9/, $offset);
-	set_point('');
+	set_point($node, '');
 	wait_up();
 	is(wait_end($id), 'cancelled|t', "$crash->{name}: killed on the way back, and rolled back in the end");
 	is(sql(q{SELECT count(*) FILTER (WHERE state = 'active') FROM shard.shards WHERE router = 'app'}), '3',
@@ -244,12 +236,12 @@ for my $crash (@crashes[ 1, 2 ])
 
 # The whole server stops in the middle.
 set_up();
-set_point('migration-locked:wait');
+set_point($node, 'migration-locked:wait');
 $id = sql(q{SELECT shard.add_shard('app', batch_size => 3)});
 $node->poll_query_until('postgres', "SELECT phase = 'cutover' FROM shard.migration_progress WHERE migration_id = $id")
   or die 'no cut-over';
 $node->stop('immediate');
-$node->append_conf('postgresql.conf', q{shard.point = ''});
+set_point($node, '');
 $node->start();
 is(wait_end($id), 'complete|f', 'immediate shutdown: complete in the end');
 check('immediate shutdown');

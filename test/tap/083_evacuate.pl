@@ -105,15 +105,13 @@ $node->start();
 like(error_of(q{SELECT shard.remove_shard('app', 1)}), qr/is not reachable: could not open file/,
 	'a shard that cannot be read is not removed just so');
 # killed in the middle, it goes on
-$node->append_conf('postgresql.conf', "shard.point = 'migration-before-commit:error'\nrestart_after_crash = on");
-$node->reload();
+set_point($node, 'migration-before-commit:error');
 my $id = sql(q{SELECT shard.remove_shard('app', 1, evacuate => true, batch_size => 5)});
 $node->poll_query_until('postgres', "SELECT state = 'failed' FROM shard.migrations WHERE migration_id = $id")
   or die 'the migration does not fail';
 is(sql("SELECT rolled_back, shard.is_migrating('app') FROM shard.migrations WHERE migration_id = $id"), 'f|t',
 	'an evacuation that fails does not go back');
-$node->append_conf('postgresql.conf', q{shard.point = ''});
-$node->reload();
+set_point($node, '');
 sql("SELECT shard.resume_migration($id)");
 is(sql("SELECT success FROM shard.wait_migration($id)"), 't', 'resumed, it is complete');
 check('file lost');

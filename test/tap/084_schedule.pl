@@ -85,15 +85,13 @@ is(sql(q{SELECT state, waiting_for FROM shard.schedules}), 'waiting|its window',
 is(sql(q{SELECT count(*) FROM shard.migrations WHERE state <> 'complete'}), '0', 'and moves nothing');
 
 # When the window closes, what has begun is paused, and goes on when it opens.
-$node->append_conf('postgresql.conf', q{shard.point = 'migration-before-lock:wait'});
-$node->reload();
+set_point($node, 'migration-before-lock:wait');
 sql(q{SELECT shard.schedule_rebalance('app', '1 h', (now() - interval '1 hour')::time, (now() + interval '1 hour')::time, batch_size => 1)});
 await(q{SELECT phase = 'replaying' FROM shard.migration_progress ORDER BY migration_id DESC LIMIT 1},
 	'within the window it begins');
 sql("UPDATE _shard.schedule SET (window_start, window_end) = (SELECT $window)");
 await(q{SELECT paused FROM _shard.schedule}, 'when the window closes it is paused');
-$node->append_conf('postgresql.conf', q{shard.point = ''});
-$node->reload();
+set_point($node, '');
 await(q{SELECT state = 'paused' FROM shard.migrations ORDER BY migration_id DESC LIMIT 1}, 'after its batch');
 like(sql(q{SELECT waiting_for FROM shard.schedules}), qr/^its window, to go on with migration \d+$/, 'it says what it waits for');
 sql(q{UPDATE _shard.schedule SET window_start = (now() - interval '1 hour')::time, window_end = (now() + interval '1 hour')::time});

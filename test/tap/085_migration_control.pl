@@ -18,14 +18,6 @@ sub error_of
 	return $err;
 }
 
-sub set_point
-{
-	my ($value) = @_;
-	$node->append_conf('postgresql.conf', "shard.point = '$value'");
-	$node->reload();
-	return;
-}
-
 sub await
 {
 	my ($query, $what) = @_;
@@ -54,7 +46,7 @@ sub result
 # Two routers at once; a second migration of one router is refused.
 set_up('one', 'first', 'true');
 set_up('two', 'second', 'false');
-set_point('migration-locked:wait');
+set_point($node, 'migration-locked:wait');
 my $m1 = sql(q{SELECT shard.add_shard('one', batch_size => 1)});
 my $m2 = sql(q{SELECT shard.rebalance('two', '{key-1,key-2}', '{0}')});
 await(q{SELECT count(*) = 2 FROM shard.migration_progress WHERE phase = 'cutover' AND pid IS NOT NULL}, 'two cut-overs');
@@ -73,7 +65,7 @@ for my $command ('ALTER TABLE second ADD COLUMN w int', 'ALTER TABLE second RENA
 	like(error_of($command), qr/55006: table "second" is being migrated.*shard\.pause_migration\($m2\)/s, "$command is refused");
 }
 sql("SELECT shard.pause_migration($m1)");
-set_point('');
+set_point($node, '');
 is(result($m2), 't|f', 'one is complete');
 await("SELECT state <> 'running' FROM shard.migrations WHERE migration_id = $m1", 'the other stops');
 sql("SELECT shard.resume_migration($m1)");
@@ -83,11 +75,11 @@ like(error_of('ALTER SCHEMA one_shard_0 RENAME TO other'), qr/2BP01: schema "one
 	'the schema of a shard keeps its name');
 
 # While it is paused they may, and it goes on.
-set_point('migration-locked:wait');
+set_point($node, 'migration-locked:wait');
 $m1 = sql(q{SELECT shard.add_shard('one', batch_size => 1)});
 await("SELECT phase = 'cutover' FROM shard.migration_progress WHERE migration_id = $m1", 'a cut-over');
 sql("SELECT shard.pause_migration($m1)");
-set_point('');
+set_point($node, '');
 await("SELECT state = 'paused' FROM shard.migrations WHERE migration_id = $m1", 'the pause');
 sql('ALTER TABLE first ADD COLUMN w int DEFAULT 7');
 sql(q{UPDATE first SET w = 8 WHERE id % 2 = 0});
@@ -107,14 +99,14 @@ is($node->safe_psql('copy', q{SELECT count(*) FROM shard.verify_placement('one')
 $node->safe_psql('postgres', 'DROP DATABASE copy WITH (FORCE)');
 
 # Another table has to wait.
-set_point('migration-before-lock:wait');
+set_point($node, 'migration-before-lock:wait');
 sql("SELECT shard.resume_migration($m1)");
 await("SELECT phase = 'replaying' AND pid IS NOT NULL FROM shard.migration_progress WHERE migration_id = $m1", 'the next batch');
 sql(q{CREATE TABLE third (k text PRIMARY KEY, v int);
 	INSERT INTO third SELECT 'key-' || i, i FROM generate_series(1, 200) i});
 like(error_of(q{SELECT shard.distribute_table('third', 'one')}), qr/keys of router "one" are being migrated/,
 	'distributing a table in between is refused');
-set_point('');
+set_point($node, '');
 is(result($m1), 't|f', 'the migration is complete');
 is(sql(q{SELECT count(*) FROM shard.verify_placement('one')}), '0', 'every row is where it belongs');
 is(sql(q{SELECT shard.distribute_table('third', 'one')}), '', 'then it can be distributed');
@@ -128,11 +120,11 @@ is(sql("SELECT success, rolled_back FROM shard.wait_migration($m2)"), 'f|f', 'a 
 like(sql("SELECT error FROM shard.migrations WHERE migration_id = $m2"),
 	qr/^Migration timeout in phase initializing: 0 of \d+ keys, 0 of \d+ rows moved; nothing was changed$/, 'and says how far it was');
 $holder->query_safe('COMMIT');
-set_point('migration-before-lock:wait');
+set_point($node, 'migration-before-lock:wait');
 $m2 = sql(q{SELECT shard.add_shard('two', timeout => '2 s', rollback_on_failure => false)});
 await("SELECT phase = 'replaying' AND pid IS NOT NULL FROM shard.migration_progress WHERE migration_id = $m2", 'a batch');
 $holder->query_safe('BEGIN; SELECT count(*) FROM second');
-set_point('');
+set_point($node, '');
 is(sql("SELECT success, rolled_back FROM shard.wait_migration($m2)"), 'f|f', 'without rollback it stays');
 like(sql("SELECT error FROM shard.migrations WHERE migration_id = $m2"),
 	qr/^Migration timeout in phase replaying: .*; what was moved stays, shard.resume_migration\(\) goes on$/, 'half-way');
@@ -143,13 +135,13 @@ sql("SELECT shard.resume_migration($m2)");
 is(result($m2), 't|f', 'and goes on when it is resumed');
 
 # Who waits is told how far it is.
-set_point('migration-before-lock:wait');
+set_point($node, 'migration-before-lock:wait');
 $m2 = sql(q{SELECT shard.add_shard('two')});
 await("SELECT phase = 'replaying' AND pid IS NOT NULL FROM shard.migration_progress WHERE migration_id = $m2", 'a batch');
 my ($status, $out, $err) = $node->psql('postgres',
 	"SET shard.migration_notice_interval = '1ms'; SELECT shard.wait_migration($m2, '100 ms')");
 like($err, qr/NOTICE:  migration $m2, replaying: 0 of \d+ keys, \d+ of \d+ rows/, 'notices tell the progress');
-set_point('');
+set_point($node, '');
 is(result($m2), 't|f', 'it ends');
 
 # A standby that cannot follow holds it up, and is named.

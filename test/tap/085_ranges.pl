@@ -18,14 +18,6 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
-sub set_point
-{
-	my ($value) = @_;
-	$node->append_conf('postgresql.conf', "shard.point = '$value'");
-	$node->reload();
-	return;
-}
-
 # Ranges over k with these borders; shards by range.
 sub ranges
 {
@@ -192,10 +184,10 @@ for my $point (qw(migration-before-ranges range-split-moved migration-before-ran
 {
 	set_up(6000);
 	my $offset = -s $node->logfile;
-	set_point("$point:kill");
+	set_point($node, "$point:kill");
 	$id = sql(qq{SELECT shard.alter_router('app', ranges => '$wanted')});
 	$node->wait_for_log(qr/was terminated by signal 9/, $offset);
-	set_point('');
+	set_point($node, '');
 	wait_until_up($node) or die 'the server does not come back';
 	$node->poll_query_until('postgres',
 		"SELECT state = 'complete' FROM shard.migrations WHERE migration_id = $id")
@@ -208,7 +200,7 @@ for my $point (qw(migration-before-ranges range-split-moved migration-before-ran
 # ---- errors, and a cancel ----
 
 set_up(6000);
-set_point('range-split-moved:error');
+set_point($node, 'range-split-moved:error');
 $id = sql(qq{SELECT shard.alter_router('app', ranges => '$wanted')});
 $node->poll_query_until('postgres', "SELECT failures > 0 FROM _shard.migration WHERE migration_id = $id")
   or die 'no step fails';
@@ -222,7 +214,7 @@ $node->poll_query_until('postgres', "SELECT NOT unfinished FROM _shard.migration
   or die 'the migration does not end';
 is(sql("SELECT state, rolled_back FROM shard.migrations WHERE migration_id = $id") =~ /^(cancelled|failed)\|t$/ ? 1 : 0,
 	1, 'a migration that is given up is rolled back');
-set_point('');
+set_point($node, '');
 check_rows('given up');
 is(sql(q{SELECT count(DISTINCT shard.route('app', i::text)) FROM generate_series(1000, 1999) i}), '1',
 	'and the ranges are as before');

@@ -32,14 +32,6 @@ COMMIT;
 };
 close($out);
 
-sub set_point
-{
-	my ($value) = @_;
-	$node->append_conf('postgresql.conf', "shard.point = '$value'");
-	$node->reload();
-	return;
-}
-
 sub await
 {
 	my ($query, $what) = @_;
@@ -77,7 +69,7 @@ sub kill_backend
 	my $offset = -s $node->logfile;
 	kill 'KILL', $pid;
 	$node->wait_for_log(qr/was terminated by signal 9/, $offset);
-	set_point('');
+	set_point($node, '');
 	wait_until_up($node) or die 'the server does not come back';
 	return;
 }
@@ -86,7 +78,7 @@ sub stop_server
 {
 	my ($mode) = @_;
 	$node->stop($mode);
-	$node->append_conf('postgresql.conf', q{shard.point = ''});
+	set_point($node, '');
 	$node->start();
 	return;
 }
@@ -110,10 +102,9 @@ for my $migration (@migrations)
 		my $errors = '';
 		set_up();
 		my $writers = start_writers(\$errors);
-		set_point("$point:wait");
+		set_point($node, "$point:wait");
 		my $id = sql($start);
-		await(q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'shard migration'
-				AND wait_event_type = 'Extension')}, "$point");
+		await(qq{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query = 'at point $point')}, $point);
 		$happen->();
 		$writers->finish();
 		await("SELECT NOT unfinished FROM _shard.migration WHERE migration_id = $id", 'the end of the migration');

@@ -13,29 +13,12 @@ use Time::HiRes qw(usleep);
 
 my $node = shard_node('maintenance', 'shard.compaction' => 'off', 'shard.flush_interval' => '50ms',
 	'shard.orphan_min_age' => '0', fsync => 'off', restart_after_crash => 'on', autovacuum => 'off');
-my $points = $node->data_dir . '/points.conf';
-append_to_file($points, '');
-$node->append_conf('postgresql.conf', "include 'points.conf'");
-$node->reload();
 shard_table($node, 'things', rows => 2000);
 
 sub sql
 {
 	my ($query) = @_;
 	return $node->safe_psql('postgres', $query);
-}
-
-sub set_point
-{
-	my ($setting) = @_;
-	open(my $out, '>', $points) or die "$points: $!";
-	print $out "shard.point = '$setting'\n";
-	close($out);
-	$node->reload();
-	# a session that begins before the server has read it would not see it
-	$node->poll_query_until('postgres', "SELECT current_setting('shard.point') = '$setting'")
-	  or die "shard.point is not $setting";
-	return;
 }
 
 # Run a script in a session that may be killed with the server.
@@ -153,7 +136,7 @@ ok(!-e $orphan, 'really');
 is(count_below("$directory/data"), $clean, 'and nothing else');
 
 # A writer that has not committed: its files are waited for.
-set_point('pipeline-before-commit:wait');
+set_point($node, 'pipeline-before-commit:wait');
 sql(q{INSERT INTO things VALUES ('key-1', 500000, 'waiting', 1)});
 $node->poll_query_until('postgres', q{
 	SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_extension'::regclass
@@ -164,7 +147,7 @@ $cleaner->query_until(qr/begun/, q{\echo begun
 });
 $node->poll_query_until('postgres', q{
 	SELECT count(*) = 1 FROM pg_locks WHERE NOT granted}) or die 'does not wait';
-set_point('');
+set_point($node, '');
 is($cleaner->query_safe('SELECT 1'), "orphans 0\n1", 'files of an unfinished flush are no orphans');
 $cleaner->quit;
 is_lake_equal($node, 'things', 'after looking for orphans during a flush');
@@ -172,14 +155,12 @@ is_lake_equal($node, 'things', 'after looking for orphans during a flush');
 # ---- deletes and updates during a compaction ----
 
 change(3);
-set_point('compact-before-lock:wait');
+set_point($node, 'compact-before-lock:wait');
 my $compactor = $node->background_psql('postgres');
 $compactor->query_until(qr/begun/, q{\echo begun
 	SELECT 'merged ' || files_before FROM shard.compact('lake.things', true);
 });
-my $waits = q{
-	SELECT count(*) = 1 FROM pg_stat_activity
-	WHERE query ~ 'shard.compact' AND pid <> pg_backend_pid() AND wait_event = 'Extension'};
+my $waits = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query = 'at point compact-before-lock'};
 $node->poll_query_until('postgres', $waits) or die 'compaction does not wait';
 sql(q{
 	DELETE FROM things WHERE id % 5 = 1;
@@ -187,18 +168,18 @@ sql(q{
 	SELECT shard.flush();
 	UPDATE things SET v = 'again' WHERE id % 5 = 2;
 	SELECT shard.flush()});
-set_point('');
+set_point($node, '');
 like($compactor->query_safe('SELECT 1'), qr/^merged [1-9]/, 'a compaction that lost the race commits');
 is_lake_equal($node, 'things', 'after deletes during a compaction');
 
-set_point('compact-before-lock:wait');
+set_point($node, 'compact-before-lock:wait');
 $compactor->query_until(qr/begun/, q{\echo begun
 	SELECT 'merged ' || files_before FROM shard.compact('lake.things', true);
 });
 $node->poll_query_until('postgres', $waits) or die 'compaction does not wait';
 sql(q{TRUNCATE things; INSERT INTO things SELECT 'key-' || i % 9, i, 'v', i FROM generate_series(1, 500) i;
 	SELECT shard.flush()});
-set_point('');
+set_point($node, '');
 $compactor->query_safe('SELECT 1');
 $compactor->quit;
 is_lake_equal($node, 'things', 'after TRUNCATE during a compaction');
@@ -272,7 +253,7 @@ cmp_ok(scalar @versions, '<', 60, 'old metadata files go');
 
 # ---- a copy of the database must not touch the files ----
 
-set_point('pipeline-before-slot-kept:wait');
+set_point($node, 'pipeline-before-slot-kept:wait');
 sql('CREATE DATABASE copy TEMPLATE postgres');
 for my $call (q{shard.compact('things')}, q{shard.expire_snapshots('things')},
 	q{shard.remove_orphan_files('things')})
@@ -280,7 +261,7 @@ for my $call (q{shard.compact('things')}, q{shard.expire_snapshots('things')},
 	my ($rc, $out, $err) = $node->psql('copy', "SELECT $call");
 	like($err, qr/belong to another database/, "the copy refuses $call");
 }
-set_point('');
+set_point($node, '');
 is_lake_equal($node, 'things', 'the copy, with files of its own', 'copy');
 is($node->safe_psql('copy', q{SELECT count(*) FROM shard.compact('things')}), 2, 'those it may compact');
 is_lake_equal($node, 'things', 'the original');

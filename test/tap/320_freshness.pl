@@ -18,14 +18,6 @@ my $latest = "SET shard.freshness = latest";
 
 sub sql { return $node->safe_psql('postgres', join('; ', @_)) }
 
-sub setting
-{
-	my ($name, $value) = @_;
-	sql(defined $value ? "ALTER SYSTEM SET $name = '$value'" : "ALTER SYSTEM RESET $name");
-	sql('SELECT pg_reload_conf()');
-	return;
-}
-
 # ---- every way of running a query ----
 
 my $id = 1000;
@@ -87,7 +79,7 @@ my $location = sql("SELECT metadata_location FROM iceberg_tables WHERE table_nam
 sql("CREATE FOREIGN TABLE of_others (k text, id bigint) SERVER lake OPTIONS (metadata_location '$location')");
 my ($snapshot, $then) = split /\n/, sql(
 	q{SELECT snapshot_id FROM shard.lake_snapshots('lake.a') WHERE is_current}, 'SELECT count(*) FROM lake.a');
-setting('shard.point', 'pipeline-before-commit:wait');
+set_setting($node, 'shard.point', 'pipeline-before-commit:wait');
 insert();
 ($ret, $out, $err) = $node->psql('postgres',
 	"SET shard.query_timeout = '300ms'; $latest; SELECT count(*) FROM lake.a");
@@ -104,18 +96,18 @@ $node->poll_query_until('postgres',
 sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%id > 0%' AND pid <> pg_backend_pid()});
 $waiting->finish;
 like($wait_err, qr/canceling statement due to user request/, 'latest: the wait can be cancelled');
-setting('shard.point', undef);
+set_setting($node, 'shard.point', undef);
 is(sql($latest, 'SELECT max(id) FROM lake.a'), $id, 'latest: once the pipeline gets on, all is there');
 like(sql("SET shard.as_of = '$snapshot'", 'EXPLAIN SELECT count(*) FROM lake.a'), qr/Snapshot: $snapshot$/m, 'EXPLAIN names the snapshot of the past');
 
 # ---- a table that the pipeline leaves out ----
 
-setting('shard.pipeline_max_retries', 1);
-setting('shard.point', 'pipeline-table:error');
+set_setting($node, 'shard.pipeline_max_retries', 1);
+set_setting($node, 'shard.point', 'pipeline-table:error');
 insert();
 $node->psql('postgres', 'SELECT shard.flush()');
 $node->poll_query_until('postgres', 'SELECT count(*) > 0 FROM shard.tables WHERE lake_problem IS NOT NULL');
-setting('shard.point', undef);
+set_setting($node, 'shard.point', undef);
 my $broken = sql('SELECT min(relation::text) FROM shard.tables WHERE lake_problem IS NOT NULL');
 ($ret, $out, $err) = $node->psql('postgres', "SELECT max(id) FROM lake.$broken x JOIN lake.$broken y USING (id)");
 is(() = $err =~ /WARNING:  lake table "public\.$broken" is out of date/g, 1, 'flushed: a warning, once a query');
@@ -124,14 +116,14 @@ like($err, qr/WARNING:  lake table "public\.$broken" is out of date/, 'flushed: 
 ($ret, $out, $err) = $node->psql('postgres', "$latest; SELECT max(id) FROM lake.$broken");
 like($err, qr/ERROR:  lake table "public\.$broken" is out of date/, 'latest: an error');
 sql("SELECT shard.replay_dead_letters('$_')") for split /\n/, sql('SELECT relation FROM shard.tables WHERE lake_problem IS NOT NULL');
-setting('shard.pipeline_max_retries', undef);
+set_setting($node, 'shard.pipeline_max_retries', undef);
 ($ret, $out, $err) = $node->psql('postgres', "$latest; SELECT max(id) FROM lake.$broken");
 is("$out|$err", "$id|", 'taken in again: no warning, and the latest rows');
 
 # ---- one point for all tables of a query ----
 
 # A transfer takes from one table what it gives to the other, so the sum stays.
-setting('shard.flush_interval', '10ms');
+set_setting($node, 'shard.flush_interval', '10ms');
 sql('UPDATE a SET n = 100', 'UPDATE b SET n = 100', 'CREATE TABLE one AS SELECT 1 AS i', 'SELECT shard.flush()');
 my $total = sql('SELECT (SELECT sum(n) FROM a) + (SELECT sum(n) FROM b)');
 my $transfers = <<'SQL';

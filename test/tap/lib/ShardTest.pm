@@ -28,7 +28,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(shard_node shard_settings shard_table is_lake_equal kill_matching wait_until_up);
+our @EXPORT = qw(shard_node shard_settings shard_table is_lake_equal kill_matching wait_until_up
+  set_setting set_point);
 
 # The settings without which the extension does not run in full.
 sub shard_settings
@@ -47,7 +48,8 @@ sub shard_settings
 	my ($known) = run_command(
 		[ 'postgres', '-C', 'output_plugin_libraries', '-D', $node->data_dir ]);
 	$settings{output_plugin_libraries} //= 'shard' if defined $known && $known ne '';
-	return join('', map { "$_ = '$settings{$_}'\n" } sort keys %settings);
+	return join('', map { "$_ = '$settings{$_}'\n" } sort keys %settings)
+	  . "include_if_exists 'test.conf'\n";
 }
 
 # A running server with the extension in database postgres.
@@ -99,6 +101,51 @@ sub is_lake_equal
 			(SELECT $columns FROM lake.$table EXCEPT ALL SELECT $columns FROM $table)) d});
 	$differences =~ s/^.*\n//s;
 	return is($differences, '0', "$name: live table and lake have the same rows");
+}
+
+# What set_setting has written, by server.
+my %changed;
+
+# Change settings of a server, running or not; undef takes one back.  When this
+# returns, sessions that begin have them, and every process has been told: it
+# was signalled before the new session could begin.
+sub set_setting
+{
+	my ($node, %settings) = @_;
+	write_settings($node, %settings);
+	return unless $node->{_pid};
+	$node->reload();
+	my $serial = $changed{ $node->name }{'test.serial'};
+	$node->poll_query_until('postgres', "SELECT current_setting('test.serial', true) = '$serial'")
+	  or die 'the settings are not read';
+	return;
+}
+
+# Set shard.point, '' for none.  Where it kills at once, the server may go down
+# and come back before this returns.
+sub set_point
+{
+	my ($node, $point) = @_;
+	return set_setting($node, 'shard.point' => $point);
+}
+
+# Renamed into place: the server never reads half a file.
+sub write_settings
+{
+	my ($node, %settings) = @_;
+	my $all = $changed{ $node->name } //= { 'test.serial' => 0 };
+	for my $name (keys %settings)
+	{
+		if (defined $settings{$name}) { $all->{$name} = $settings{$name} }
+		else { delete $all->{$name} }
+	}
+	$all->{'test.serial'}++;
+	my $file = $node->data_dir . '/test.conf';
+	open(my $out, '>', "$file.new") or die "$file.new: $!";
+	print $out map { "$_ = '$all->{$_}'\n" } sort keys %$all;
+	close($out) or die "$file.new: $!";
+	rename("$file.new", $file) or die "$file: $!";
+	return;
 }
 
 # Wait until a server that went through crash recovery takes connections again.
