@@ -116,9 +116,25 @@ sub set_setting
 	return unless $node->{_pid};
 	$node->reload();
 	my $serial = $changed{ $node->name }{'test.serial'};
-	$node->poll_query_until('postgres', "SELECT current_setting('test.serial', true) = '$serial'")
-	  or die 'the settings are not read';
-	return;
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return if asked($node, q{SELECT current_setting('test.serial', true)}) eq $serial;
+		usleep(100_000);
+	}
+	die 'the settings are not read';
+}
+
+# The answer of a server that may be down: then it is empty.  The query is an
+# argument: psql can end before it has read its input, and IPC::Run then dies of
+# the broken pipe.
+sub asked
+{
+	my ($node, $query) = @_;
+	my ($out, $err) = ('', '');
+	IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $query ],
+		'<', \undef, '>', \$out, '2>', \$err);
+	chomp $out;
+	return $out;
 }
 
 # Set shard.point, '' for none.  Where it kills at once, the server may go down
@@ -149,16 +165,12 @@ sub write_settings
 }
 
 # Wait until a server that went through crash recovery takes connections again.
-# A query would not do: psql can end before it has read its input, and IPC::Run
-# then dies of the broken pipe.
 sub wait_until_up
 {
 	my ($node) = @_;
 	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{
-		my ($out, $err) = ('', '');
-		return 1 if IPC::Run::run([ 'pg_isready', '-q', '-d', $node->connstr('postgres') ],
-			'>', \$out, '2>', \$err);
+		return 1 if asked($node, 'SELECT 1') eq '1';
 		usleep(100_000);
 	}
 	return 0;
