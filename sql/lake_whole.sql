@@ -31,6 +31,23 @@ SELECT label, sum(price), avg(n), sum(price) / sum(n) AS q, round(avg(price), 1)
 SELECT tag, tag = 't1' AS t1, length(tag), tag || '|' AS padded, count(*), max(tag) || '|' AS last FROM lake.lakew_item GROUP BY tag ORDER BY tag;
 SELECT day FROM lake.lakew_item WHERE day < date '2020-01-02' + interval '2 days' UNION SELECT '2019-01-01' ORDER BY day;
 
+-- Columns of subqueries that nobody reads are left out, rows never are.
+CREATE VIEW days AS SELECT id, day, price * 3 AS triple, 10 / (id - 1) AS broken FROM lake.lakew_item;
+SELECT count(*) FROM (SELECT count(*), sum(price) FROM lake.lakew_item WHERE id < 0) s;
+SELECT count(*) FROM (SELECT DISTINCT tag, n FROM lake.lakew_item) s;
+SELECT count(*) FROM (SELECT kind FROM lake.lakew_item UNION SELECT kind FROM lake.lakew_kind) s;
+SELECT count(*) FROM lake.lakew_kind k WHERE EXISTS (SELECT max(id) FROM lake.lakew_item i WHERE i.kind = k.kind AND i.id < 0);
+SELECT count(*) FROM lake.lakew_kind k WHERE EXISTS (SELECT id FROM lake.lakew_item i WHERE i.kind = k.kind AND i.id < 5 OFFSET 0);
+SELECT count(*) FROM lake.lakew_kind k WHERE EXISTS (SELECT kind FROM lake.lakew_item i GROUP BY kind HAVING i.kind = k.kind AND count(*) > 28);
+SELECT kind, a.id + b.id AS ids, x.t FROM (SELECT * FROM lake.lakew_item) a JOIN (SELECT *, id AS other FROM lake.lakew_kind) b USING (kind),
+    LATERAL (SELECT max(c.triple) AS t FROM days c WHERE c.id <= a.id + b.other - b.id) x WHERE a.id IN (2, 3) ORDER BY 2;
+SELECT j.kind, max(j.label) FROM (lake.lakew_item i FULL JOIN (SELECT * FROM lake.lakew_kind OFFSET 0) k USING (kind)) j(kind, a, b, c, d, e, f, g, label)
+    GROUP BY 1 ORDER BY 1 LIMIT 2;
+SELECT extract(year FROM day) AS year, sum(triple), count(*) FROM days GROUP BY 1 ORDER BY 1;
+SELECT explain('SELECT extract(year FROM day) AS year, sum(triple) FROM days GROUP BY 1', ', VERBOSE');
+SELECT explain('SELECT extract(year FROM day) FROM (SELECT day FROM lake.lakew_item UNION ALL SELECT date ''infinity'' FROM lake.lakew_kind) s', ', VERBOSE');
+SELECT extract(year FROM day) AS year, count(*) FROM (SELECT day FROM lake.lakew_item UNION ALL SELECT date 'infinity' FROM lake.lakew_kind) s GROUP BY 1 ORDER BY 1;
+
 -- PostgreSQL runs what the engine declines, and says what is wrong in its words.
 SELECT sum(free) IS NULL AS none, max(free + 1) AS largest FROM (SELECT free FROM lake.lakew_item OFFSET 0) s;
 SELECT explain('SELECT id, free * 2 FROM (SELECT * FROM lake.lakew_item OFFSET 0) s', ', ANALYZE, TIMING OFF, SUMMARY OFF');

@@ -484,7 +484,7 @@ LoaderSql(Loader *loader)
 		PutText(&sql, i > 0 ? "," : "");
 		PutLiteral(&sql, loader->files[i]);
 	}
-	PutText(&sql, "], filename = true, hive_partitioning = false)");
+	PutText(&sql, "], filename = true, hive_partitioning = " ENGINE_FALSE ")");
 	if (CanFilter(loader))
 	{
 		PutText(&sql, " WHERE file_path IN (");

@@ -5,6 +5,7 @@
 #include "engine/statement.h"
 
 #include "engine/fail.h"
+#include "wire/frame.h"
 
 static void
 Extract(Statement *statement, duckdb_connection con, const char *sql)
@@ -23,6 +24,17 @@ Extract(Statement *statement, duckdb_connection con, const char *sql)
 		Fail("42601", "the request holds %d statements instead of one", (int) n);
 }
 
+/*
+ * Values for the parameters: see ENGINE_FALSE.
+ */
+static void
+Bind(duckdb_prepared_statement prepared)
+{
+	for (uint64 i = 1; i <= duckdb_nparams(prepared); i++)
+		if (duckdb_bind_boolean(prepared, i, false) == DuckDBError)
+			FailWithText(duckdb_prepare_error(prepared));
+}
+
 void
 StatementStart(Statement *statement, duckdb_connection con, const char *sql, bool select_only)
 {
@@ -35,6 +47,7 @@ StatementStart(Statement *statement, duckdb_connection con, const char *sql, boo
 	is_select = duckdb_prepared_statement_type(statement->prepared) == DUCKDB_STATEMENT_TYPE_SELECT;
 	if (select_only && !is_select)
 		Fail("42501", "only SELECT is allowed in a query of the engine");
+	Bind(statement->prepared);
 
 	if ((is_select ? duckdb_pending_prepared_streaming(statement->prepared, &statement->pending)
 		 : duckdb_pending_prepared(statement->prepared, &statement->pending)) == DuckDBError)

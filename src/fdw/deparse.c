@@ -403,13 +403,11 @@ bool
 TakeAsFinite(DeparseContext *cx, Expr *expr)
 {
 	Var		   *var = (Var *) expr;
-	DeparseRel *rel;
+	ValueForm	form;
 
-	if (!IsA(expr, Var) || var->varattno <= 0)
+	if (!IsA(expr, Var) || var->varattno <= 0 || !FormOf(cx, expr, &form) || form.rel == NULL ||
+		!SourceColumnFinite(form.rel->source, form.attnum))
 		return false;
-	rel = DeparseRelOf(cx, var, NULL);
-	if (rel == NULL || rel->source == NULL || !SourceColumnFinite(rel->source, var->varattno))
-		return false;
-	rel->finite = list_append_unique_int(rel->finite, var->varattno);
+	form.rel->finite = list_append_unique_int(form.rel->finite, form.attnum);
 	return true;
 }

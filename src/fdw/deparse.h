@@ -36,6 +36,10 @@ typedef struct ValueForm
 	NumericKind kind;			/* of a numeric */
 	DecimalShape shape;			/* unless it is text; precision 0 = NULL */
 	int			width;			/* of a char(n), whose value is without its blanks; 0 = unknown */
+
+	/* The column of a foreign table that it is, if it is one, or null: */
+	struct DeparseRel *rel;
+	AttrNumber	attnum;
 } ValueForm;
 
 /* A table of a block of a query that is planned by itself. */
@@ -68,6 +72,8 @@ typedef struct DeparseScope
 	int			nrels;
 	DeparseRel **rels;			/* by varno - 1; NULL = not there */
 	List	   *ctes;			/* of DeparseRel *, as query->cteList */
+	bool		trimmed;		/* of the query's columns, only those in used are needed */
+	Bitmapset  *used;
 } DeparseScope;
 
 /*
@@ -82,11 +88,14 @@ typedef struct DeparseContext
 	bool		whole;			/* a whole statement, which is run by PostgreSQL if the engine
 								 * fails: what may fail there alone can be shipped */
 	bool		aggregates;		/* may aggregates stand here? */
-	bool		in_aggregate;	/* inside an argument or filter of one? */
+	bool		in_aggregate;	/* inside an argument or filter of one, or a subquery whose rows go into
+								 * one: computed before the first row of the result */
 	StringInfoData buf;			/* text since the last Integer */
 	List	   *fragments;
 	List	   *params;			/* of Expr * */
 	List	   *sublinks;		/* those written already: see sublink.c */
+	bool		trim;			/* the next query need not have columns that are not in used */
+	Bitmapset  *used;
 	DeparseRel *tested;			/* the subquery that Params of a SubLink's test stand for */
 	int			numbers;		/* aliases given out */
 	Expr	   *case_arg;		/* what CaseTestExpr stands for */
@@ -126,7 +135,7 @@ extern bool DeparseVar(DeparseContext *cx, Var *var);
 /* Append an expression of any type, to be passed on or asked for being NULL. */
 extern bool DeparseAny(DeparseContext *cx, Expr *expr);
 
-/* Is an expression a column that holds no infinity?  Checked again at run time. */
+/* Is an expression, be it through subqueries, a column that holds no infinity?  Checked again at run time. */
 extern bool TakeAsFinite(DeparseContext *cx, Expr *expr);
 
 /* ---- deparse.c: constants ---- */
@@ -206,6 +215,11 @@ extern bool DeparseOrderItem(DeparseContext *cx, SortGroupClause *clause, Expr *
  * are PostgreSQL's to read.  It needs parentheses inside of anything else.
  */
 extern bool DeparseQuery(DeparseContext *cx, Query *query, bool final, List **forms);
+
+/* ---- used.c ---- */
+
+/* Numbers of the columns of a range table entry that a query makes use of. */
+extern Bitmapset *UsedColumns(Query *query, Index varno);
 
 /* ---- sublink.c ---- */
 

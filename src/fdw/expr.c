@@ -59,6 +59,8 @@ VarForm(DeparseContext *cx, Var *var, ValueForm *form)
 		return true;
 	}
 	column = SourceColumnOf(rel->source, var->varattno);
+	form->rel = rel;
+	form->attnum = var->varattno;
 	form->opaque = column->as_text || EngineTypeName(column->typid) == NULL;
 	if (getBaseType(column->typid) == NUMERICOID)
 	{

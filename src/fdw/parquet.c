@@ -14,6 +14,7 @@
 #include "client/engine.h"
 #include "fdw/parquet.h"
 #include "lib/stringinfo.h"
+#include "wire/frame.h"
 
 List *
 ExpandPattern(const char *pattern)
@@ -72,7 +73,7 @@ ParquetSchema(List *files)
 	EngineResult *result;
 
 	result = EngineQuery(conn,
-						 psprintf("SELECT * FROM read_parquet(%s, hive_partitioning = false) LIMIT 0",
+						 psprintf("SELECT * FROM read_parquet(%s, hive_partitioning = " ENGINE_FALSE ") LIMIT 0",
 								  FileList(files)), NULL, 0);
 	schema->nfields = EngineResultColumns(result);
 	schema->fields = palloc0(Max(schema->nfields, 1) * sizeof(IcebergField));
@@ -150,6 +151,6 @@ ParquetScanSql(List *files, const IcebergSchema *schema, const int *field_ids, i
 		appendStringInfoString(&sql, i > 0 ? ", " : "");
 		AppendColumn(&sql, IcebergFieldById(schema, field_ids[i]));
 	}
-	appendStringInfo(&sql, " FROM read_parquet(%s, hive_partitioning = false))", FileList(files));
+	appendStringInfo(&sql, " FROM read_parquet(%s, hive_partitioning = " ENGINE_FALSE "))", FileList(files));
 	return sql.data;
 }

@@ -80,6 +80,8 @@ DeparseSubqueryItem(DeparseContext *cx, RangeTblEntry *rte, Index varno)
 	List	   *forms;
 
 	DeparseText(cx, rte->lateral ? "LATERAL (" : "(");
+	cx->trim = true;
+	cx->used = UsedColumns(cx->scope->query, varno);
 	if (!DeparseQuery(cx, rte->subquery, false, &forms))
 		return false;
 	DeparsePrintf(cx, ") AS t%d", AddRel(cx, varno, forms)->number);
@@ -329,11 +331,27 @@ DeparseDistinct(DeparseContext *cx, Query *query)
 	return true;
 }
 
+/*
+ * May a result column be left out?  Without those of an aggregate over all rows,
+ * there would be another number of rows.
+ */
+static bool
+IsSuperfluous(DeparseScope *scope, AttrNumber column)
+{
+	Query	   *query = scope->query;
+
+	if (!scope->trimmed || query->distinctClause != NIL ||
+		(query->hasAggs && query->groupClause == NIL && query->groupingSets == NIL))
+		return false;
+	return !bms_is_member(column, scope->used);
+}
+
 static bool
 DeparseTargets(DeparseContext *cx, Query *query, bool final, List **forms)
 {
 	bool		plain = query->groupClause == NIL && query->groupingSets == NIL && !query->hasAggs &&
 		query->distinctClause == NIL;
+	bool		first = true;
 	ListCell   *lc;
 
 	foreach(lc, query->targetList)
@@ -343,7 +361,14 @@ DeparseTargets(DeparseContext *cx, Query *query, bool final, List **forms)
 
 		if (tle->resjunk)
 			continue;
-		DeparseText(cx, *forms != NIL ? ", " : "");
+		if (IsSuperfluous(cx->scope, list_length(*forms) + 1))
+		{
+			form->opaque = true;
+			*forms = lappend(*forms, form);
+			continue;
+		}
+		DeparseText(cx, first ? "" : ", ");
+		first = false;
 		if (!(final ? DeparseResult(cx, tle->expr, plain, form) : DeparseOutput(cx, tle->expr, form)))
 			return false;
 		if (query->distinctClause != NIL && !query->hasDistinctOn &&
@@ -353,7 +378,7 @@ DeparseTargets(DeparseContext *cx, Query *query, bool final, List **forms)
 		*forms = lappend(*forms, form);
 		DeparsePrintf(cx, " AS c%d", list_length(*forms));
 	}
-	if (*forms == NIL)
+	if (first)
 		DeparseText(cx, "NULL AS c1");
 	return true;
 }
@@ -495,10 +520,13 @@ DeparseSelect(DeparseContext *cx, Query *query, bool final, List **forms)
 {
 	List	   *diverted = DeparseDivert(cx);
 	List	   *from;
+	bool		inside = cx->in_aggregate;
 	bool		ok;
 
 	cx->aggregates = false;
+	cx->in_aggregate |= query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL;
 	ok = DeparseFrom(cx, (Node *) query->jointree, ImplicitAnds(query->jointree->quals));
+	cx->in_aggregate = inside;
 	from = DeparseTake(cx, diverted);
 	if (!ok)
 		return false;
@@ -608,6 +636,7 @@ MergeForms(DeparseContext *cx, SetOperationStmt *op, int column, ValueForm *left
 		return Obstacle(cx, "nondeterministic collation");
 	if (left->width != right->width)
 		left->width = 0;
+	left->rel = NULL;
 	if (type != NUMERICOID)
 		return true;
 	if (left->kind != right->kind || left->shape.scale != right->shape.scale ||
@@ -722,6 +751,9 @@ EnterScope(DeparseContext *cx, DeparseScope *scope, Query *query)
 	memset(scope, 0, sizeof(*scope));
 	scope->outer = cx->scope;
 	scope->query = query;
+	scope->trimmed = cx->trim;
+	scope->used = cx->used;
+	cx->trim = false;
 	scope->nrels = list_length(query->rtable);
 	scope->rels = palloc0(Max(scope->nrels, 1) * sizeof(DeparseRel *));
 #if PG_VERSION_NUM >= 180000
@@ -749,7 +781,7 @@ DeparseQuery(DeparseContext *cx, Query *query, bool final, List **forms)
 
 	*forms = NIL;
 	if (!QueryIsKnown(cx, query))
-		return false;
+		return false;			/* cx is of no use any more */
 	EnterScope(cx, scope, query);
 	cx->case_arg = NULL;
 	cx->tested = NULL;

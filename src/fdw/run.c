@@ -350,6 +350,7 @@ SendStatement(void *arg)
 	int			ndeletes;
 	EngineDeletes *deletes = CollectDeletes(run, &ndeletes);
 
+	elog(DEBUG2, "engine statement: %s", run->sql);
 	run->conn = EngineAcquire();
 	run->result = CacheEnabled && ReadsOnlyLake(run) ?
 		EngineQueryCached(run->conn, run->sql, deletes, ndeletes) :

@@ -381,5 +381,6 @@ SourceScanSql(SourceScan *scan, List *attnums)
 		ids[n++] = source->schema->fields[0].id;	/* rows are counted: any column will do */
 	if (source->table == NULL)
 		return ParquetScanSql(source->files, source->schema, ids, n);
+	scan->lake->in_query = true;
 	return LakeScanSql(scan->lake, ids, n, false);
 }

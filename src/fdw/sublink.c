@@ -22,6 +22,23 @@ typedef struct WrittenLink
 	List	   *forms;			/* of ValueForm * */
 } WrittenLink;
 
+/*
+ * EXISTS asks for rows, not for what is in them.
+ */
+static Query *
+WithoutColumns(Query *query)
+{
+	Query	   *copy;
+
+	if (query->setOperations != NULL || query->groupClause != NIL || query->groupingSets != NIL || query->hasAggs ||
+		query->hasWindowFuncs || query->distinctClause != NIL || query->sortClause != NIL || query->hasTargetSRFs)
+		return query;
+	copy = palloc(sizeof(Query));
+	memcpy(copy, query, sizeof(Query));
+	copy->targetList = NIL;
+	return copy;
+}
+
 static WrittenLink *
 Write(DeparseContext *cx, SubLink *link)
 {
@@ -39,7 +56,8 @@ Write(DeparseContext *cx, SubLink *link)
 	written = palloc0(sizeof(WrittenLink));
 	written->link = link;
 	diverted = DeparseDivert(cx);
-	ok = DeparseQuery(cx, castNode(Query, link->subselect), false, &written->forms);
+	ok = DeparseQuery(cx, link->subLinkType == EXISTS_SUBLINK ? WithoutColumns(castNode(Query, link->subselect))
+					  : castNode(Query, link->subselect), false, &written->forms);
 	written->fragments = DeparseTake(cx, diverted);
 	if (!ok)
 		return NULL;

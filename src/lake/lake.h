@@ -107,6 +107,7 @@ typedef struct LakeScan
 	List	   *equality;		/* of List * of IcebergFile *: the equality deletes that apply to
 								 * each of the files; NIL = there are none at all */
 	List	   *remote_deletes; /* of IcebergFile *: delete files to be fetched */
+	bool		in_query;		/* its SQL goes into an EngineQuery(), not into another statement */
 	char	   *tag;			/* tells names of files from those of other states; may be "" */
 	int64		bytes;			/* of the files kept */
 	int64		rows;			/* of the files kept, before deletes */

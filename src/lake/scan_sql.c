@@ -21,6 +21,7 @@
 #include "lake/io/io.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "wire/frame.h"
 
 /* Wider tables are read by field ids: names are compared each with each. */
 #define MAX_PLAIN_COLUMNS 200
@@ -336,6 +337,29 @@ AppendSchema(StringInfo sql, const LakeScan *scan, const ScanFiles *files, const
 		appendStringInfoChar(sql, '}');
 }
 
+/*
+ * Does the engine see a column of our files in the very type that the field stands for?
+ */
+static bool
+HasOwnType(const IcebergField *field)
+{
+	switch (field->type.kind)
+	{
+		case LAKE_BOOLEAN:
+		case LAKE_INT:
+		case LAKE_LONG:
+		case LAKE_FLOAT:
+		case LAKE_DOUBLE:
+		case LAKE_DECIMAL:
+		case LAKE_DATE:
+		case LAKE_TIMESTAMP:
+		case LAKE_STRING:
+			return true;
+		default:
+			return false;
+	}
+}
+
 /* One column of a group's SELECT list. */
 static void
 AppendColumn(StringInfo sql, const LakeScan *scan, const ScanFiles *files, int field_id)
@@ -347,6 +371,8 @@ AppendColumn(StringInfo sql, const LakeScan *scan, const ScanFiles *files, int f
 		appendStringInfo(sql, "%s AS f%d", constant, field_id);
 	else if (files->names != NIL)
 		appendStringInfo(sql, "%s AS f%d", ByName(scan, files, field), field_id);
+	else if (files->plain && HasOwnType(field))
+		appendStringInfo(sql, "%s AS f%d", EngineQuoteIdentifier(LakeNameInFile(scan->schema, field)), field_id);
 	else if (files->plain)
 		appendStringInfo(sql, "CAST(%s AS %s) AS f%d",
 						 EngineQuoteIdentifier(LakeNameInFile(scan->schema, field)),
@@ -419,7 +445,7 @@ AppendRead(StringInfo sql, const LakeScan *scan, const ScanFiles *files, const i
 		appendStringInfo(sql, "%s%s", foreach_current_index(lc) == 0 ? "" : ", ",
 						 EngineQuoteLiteral((char *) lfirst(lc)));
 	/* a folder "name=value" in the path of a file is no column */
-	appendStringInfoString(sql, "], hive_partitioning = false");
+	appendStringInfo(sql, "], hive_partitioning = %s", scan->in_query ? ENGINE_FALSE : "false");
 	AppendSchema(sql, scan, files, field_ids, nfields);
 	appendStringInfoChar(sql, ')');
 	if (!files->with_deletes)

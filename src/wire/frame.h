@@ -25,7 +25,7 @@ typedef enum FrameType
 {
 	/* requests */
 	FRAME_HELLO = 'H',			/* uint32 protocol, uint32 pid of the session */
-	FRAME_QUERY = 'Q',			/* deletes, string sql: exactly one SELECT */
+	FRAME_QUERY = 'Q',			/* deletes, string sql: exactly one SELECT, see ENGINE_FALSE */
 	FRAME_CACHED_QUERY = 'K',	/* int64 ttl in ms, uint32 results, int64 bytes; then as QUERY */
 	FRAME_EXECUTE = 'X',		/* the same, any one statement */
 	FRAME_APPEND = 'A',			/* string table; then CHUNKs, then APPEND_END */
@@ -43,6 +43,14 @@ typedef enum FrameType
 	FRAME_FAILURE = 'F',		/* string sqlstate, message, detail */
 	FRAME_STATE = 'T'			/* see EngineState */
 } FrameType;
+
+/*
+ * The parameter that a SELECT may have, whose value is false.  DuckDB does not keep
+ * plans that read files, and plans a statement once when it is prepared and again
+ * when it starts.  A parameter among the options of read_parquet() ends the first
+ * planning there and then.
+ */
+#define ENGINE_FALSE	"$1"
 
 /*
  * Deletes in QUERY and EXECUTE: uint32 n; n * (string data file, string path in
