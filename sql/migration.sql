@@ -82,7 +82,7 @@ SELECT count(*) FROM shard.shards WHERE router = 'mg';
 SELECT shard.execute_plan(:plan, batch_size => 5) AS migration \gset
 SELECT success, events_replayed = entities_moved AS all_replayed, entities_moved = (SELECT entities_to_move FROM shard.plan(:plan)) AS all_moved,
     buffered_writes, duration_ms >= 0 AS duration, rolled_back, error
-FROM shard.wait_migration(:migration, '1 min');
+FROM shard.wait_migration(:migration, '10 min');
 SELECT state, phase, keys_done = keys_total AS keys, events_done = events_total AS events, elapsed > '0' AS elapsed,
     waiting_for, blocking_pid
 FROM shard.migration_progress WHERE migration_id = :migration;
@@ -139,15 +139,15 @@ EXCEPTION WHEN OTHERS THEN
     RAISE NOTICE '% %', state, regexp_replace(message, '"key-\d+"', '"key-N"');
 END$$;
 SELECT shard.pause_migration(:waiting);
-SELECT success, regexp_replace(error, '\d+', 'N', 'g') AS error FROM shard.wait_migration(:waiting, '1 min');
+SELECT success, regexp_replace(error, '\d+', 'N', 'g') AS error FROM shard.wait_migration(:waiting, '10 min');
 SELECT state, waiting_for FROM shard.migration_progress WHERE migration_id = :waiting;
 SELECT shard.cancel_migration(:waiting);
-SELECT success, rolled_back, error FROM shard.wait_migration(:waiting, '1 min');
+SELECT success, rolled_back, error FROM shard.wait_migration(:waiting, '10 min');
 SELECT shard.is_migrating('mg');
 
 -- A shard alone, without keys: they come when the shards are rebalanced.
 SELECT shard.add_shard('mg', 'empty', rebalance => false) AS alone \gset
-SELECT success, entities_moved FROM shard.wait_migration(:alone, '1 min');
+SELECT success, entities_moved FROM shard.wait_migration(:alone, '10 min');
 SELECT shard_index, shard_name, state FROM shard.shards WHERE router = 'mg' ORDER BY shard_index;
 SELECT count(*) FROM mg_shard_5.mg_orders;
 
@@ -160,7 +160,7 @@ SELECT count(*) > 0 AS visible FROM shard.migration_progress WHERE router = 'mg'
 SELECT shard.add_shard('mg');
 SET ROLE mg_admin;
 SELECT shard.add_shard('mg', 'by an administrator') AS migration \gset
-SELECT success FROM shard.wait_migration(:migration, '1 min');
+SELECT success FROM shard.wait_migration(:migration, '10 min');
 RESET ROLE;
 SELECT created_by FROM shard.migrations WHERE migration_id = :migration;
 SELECT count(*) FROM shard.verify_placement('mg');

@@ -1,6 +1,5 @@
 -- What calls of migrations refuse, and what they say then.
 
-SET shard.migration_notice_interval = 0;
 SELECT shard.create_router('ma', 'consistent-hash', 3, partition_key => '{k}');
 CREATE TABLE ma_rows (k text, id int, v text, PRIMARY KEY (k, id));
 INSERT INTO ma_rows SELECT 'key-' || i % 20, i, 'v' FROM generate_series(1, 200) i;
@@ -36,7 +35,7 @@ SELECT count(*) FROM shard.verify_placement('ma');
 SELECT shard_index AS holder FROM shard.shards WHERE router = 'ma'
     AND (schema || '.ma_rows')::regclass = (SELECT DISTINCT tableoid FROM ma_rows WHERE k = '') \gset
 SELECT shard.remove_shard('ma', :holder) AS migration \gset
-SELECT success, error FROM shard.wait_migration(:migration, '1 min');
+SELECT success, error FROM shard.wait_migration(:migration, '10 min');
 SELECT count(*) FROM ma_rows WHERE k = '';
 SELECT count(*) FROM shard.verify_placement('ma');
 SELECT count(*) FROM (TABLE ma_rows EXCEPT ALL TABLE ma_before) gone_or_new;
@@ -48,9 +47,9 @@ SELECT shard.execute_plan(:plan, start_at => now() + '1 hour') AS migration \gse
 SELECT shard.is_migrating('ma');
 SELECT success, error FROM shard.wait_migration(:migration, '1 ms');
 SELECT shard.cancel_migration(:migration);
-SELECT success, rolled_back, error FROM shard.wait_migration(:migration, '1 min');
+SELECT success, rolled_back, error FROM shard.wait_migration(:migration, '10 min');
 SELECT shard.execute_plan(:plan) AS migration \gset
-SELECT success, rolled_back, error FROM shard.wait_migration(:migration, '1 min');
+SELECT success, rolled_back, error FROM shard.wait_migration(:migration, '10 min');
 SELECT replace(array_to_string(errors, ','), :'plan', 'N') FROM shard.validate_plan(:plan);
 
 DROP TABLE ma_rows, ma_before;

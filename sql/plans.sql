@@ -49,18 +49,18 @@ SELECT valid, errors FROM shard.validate_plan(:removal);
 
 -- Executed: keys move and are pinned; then the other plans are stale.
 SELECT shard.execute_plan(:impossible) AS migration \gset
-SELECT success, entities_moved, rolled_back, error FROM shard.wait_migration(:migration, '1 min');
+SELECT success, entities_moved, rolled_back, error FROM shard.wait_migration(:migration, '10 min');
 SELECT count(*) AS pins FROM _shard.pin WHERE router = 'pl';
 SELECT count(*) AS misplaced FROM shard.verify_placement('pl');
 SELECT tableoid::regclass IS NOT NULL AS leaf, count(*) FROM pl_orders GROUP BY tableoid ORDER BY 2;
 SELECT shard.plan_rebalance('pl', partition_keys => '{one}', target_shards => '{1}') AS one_to_1 \gset
 SELECT shard.rebalance('pl', '{one}', ARRAY[2]) AS migration \gset
-SELECT success FROM shard.wait_migration(:migration, '1 min');
+SELECT success FROM shard.wait_migration(:migration, '10 min');
 SELECT shard.route('pl', 'one');
 SELECT valid, regexp_replace(errors::text, 'plan \d+', 'plan N') AS errors FROM shard.validate_plan(:one_to_1);
 
 SELECT shard.remove_shard('pl', 0) AS migration \gset
-SELECT success, rolled_back, error FROM shard.wait_migration(:migration, '1 min');
+SELECT success, rolled_back, error FROM shard.wait_migration(:migration, '10 min');
 SELECT string_agg(shard_index::text, ',' ORDER BY shard_index) AS shards, count(*) FILTER (WHERE state <> 'active') AS others
 FROM shard.shards WHERE router = 'pl';
 SELECT to_regnamespace('pl_shard_0') IS NULL AS schema_gone;
@@ -69,18 +69,18 @@ SELECT count(*) AS misplaced FROM shard.verify_placement('pl');
 
 -- A shard for chosen keys alone, and its removal.
 SELECT shard.add_shard('pl', 'chosen', partition_keys => '{eight}') AS migration \gset
-SELECT success, entities_moved FROM shard.wait_migration(:migration, '1 min');
+SELECT success, entities_moved FROM shard.wait_migration(:migration, '10 min');
 SELECT shard_index, shard_name FROM shard.shards WHERE router = 'pl' AND shard_index = shard.route('pl', 'eight');
 SELECT count(*) FROM pl_shard_4.pl_orders;
 SELECT shard.remove_shard('pl', 4) AS migration \gset
-SELECT success FROM shard.wait_migration(:migration, '1 min');
+SELECT success FROM shard.wait_migration(:migration, '10 min');
 SELECT shard.route('pl', 'eight') = 4 AS still_there;
 
 -- Not the last one.
 SELECT shard.remove_shard('pl', 1) AS migration \gset
-SELECT success FROM shard.wait_migration(:migration, '1 min');
+SELECT success FROM shard.wait_migration(:migration, '10 min');
 SELECT shard.remove_shard('pl', 2) AS migration \gset
-SELECT success FROM shard.wait_migration(:migration, '1 min');
+SELECT success FROM shard.wait_migration(:migration, '10 min');
 SELECT shard.remove_shard('pl', 3);
 SELECT count(*) AS rows FROM pl_orders;
 

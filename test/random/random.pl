@@ -260,7 +260,7 @@ while (time < $end || $round < 2)
 	{
 		$migrations++;
 		my $result = $node->safe_psql('postgres',
-			"SELECT success, error FROM shard.wait_migration($migration, '2 min')");
+			"SELECT success, error FROM shard.wait_migration($migration, '10 min')");
 		like($result, qr/^t\|/, "round $round: migration $migration succeeds");
 	}
 	is_same($node, 'live', 'oracle', "round $round: the sharded table is the oracle's");

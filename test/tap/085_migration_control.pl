@@ -40,7 +40,7 @@ sub set_up
 sub result
 {
 	my ($id) = @_;
-	return sql("SELECT success, rolled_back FROM shard.wait_migration($id, '2 min')");
+	return sql("SELECT success, rolled_back FROM shard.wait_migration($id, '10 min')");
 }
 
 # Two routers at once; a second migration of one router is refused.
@@ -94,7 +94,7 @@ is($node->safe_psql('copy', q{SELECT count(*), sum(w) FROM first}), sql('SELECT 
 is($node->safe_psql('copy', q{SELECT count(*) FROM shard.verify_placement('one')}), '0', 'where they belong');
 is($node->safe_psql('copy', "SELECT state FROM shard.migrations WHERE migration_id = $m1"), 'paused', 'and the migration');
 $node->safe_psql('copy', "SELECT shard.resume_migration($m1)");
-is($node->safe_psql('copy', "SELECT success FROM shard.wait_migration($m1, '2 min')"), 't', 'which goes on there');
+is($node->safe_psql('copy', "SELECT success FROM shard.wait_migration($m1, '10 min')"), 't', 'which goes on there');
 is($node->safe_psql('copy', q{SELECT count(*) FROM shard.verify_placement('one')}), '0', 'and ends right');
 $node->safe_psql('postgres', 'DROP DATABASE copy WITH (FORCE)');
 
