@@ -49,7 +49,7 @@ build/engine/%.o: src/%.c
 	$(CC) $(ENGINE_CFLAGS) -c -o $@ $<
 
 build/shard_engine: $(ENGINE_OBJS)
-	$(CC) -pthread -o $@ $(ENGINE_OBJS) -L$(SHARD_DEPS)/lib -lduckdb -lxxhash -lz -Wl,-rpath,'$$ORIGIN'
+	$(CC) -pthread -o $@ $(ENGINE_OBJS) -L$(SHARD_DEPS)/lib -lduckdb -lxxhash -lz -lm -Wl,-rpath,'$$ORIGIN'
 
 -include $(ENGINE_OBJS:.o=.d)
 

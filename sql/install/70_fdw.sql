@@ -39,3 +39,8 @@ CREATE FUNCTION _shard.is_key(key anyelement, keys anyarray) RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE COST 0.01 AS 'MODULE_PATHNAME', 'shard_is_key';
 COMMENT ON FUNCTION _shard.is_key(anyelement, anyarray) IS
     'shard: always true; tells a scan of the lake which keys a join looks for';
+
+CREATE FUNCTION _shard.zone_rules(zone text) RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'shard_zone_rules';
+COMMENT ON FUNCTION _shard.zone_rules(text) IS
+    'shard: the offsets of a time zone (NULL: of the session), for the engine';

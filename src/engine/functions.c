@@ -8,7 +8,10 @@
 #include "engine/functions.h"
 
 #include "engine/arithmetic.h"
+#include "engine/dates.h"
 #include "engine/fail.h"
+#include "engine/floats.h"
+#include "engine/letters.h"
 #include "router/hash.h"
 #include "wire/transform.h"
 
@@ -406,4 +409,7 @@ RegisterFunctions(duckdb_connection con)
 	Register(con, "shard_truncate_long", DUCKDB_TYPE_BIGINT, DUCKDB_TYPE_INTEGER,
 			 DUCKDB_TYPE_BIGINT, NULL, ApplyTruncate);
 	RegisterArithmetic(con);
+	RegisterDates(con);
+	RegisterFloats(con);
+	RegisterLetters(con);
 }

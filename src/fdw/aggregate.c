@@ -11,27 +11,17 @@
 
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
-#include "fdw/deparse.h"
-#include "fdw/shippable.h"
+#include "fdw/aggregate.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 
 /* A sum of up to 10^12 such values has at most 38 digits. */
 #define MAX_SUMMED_DIGITS 26
-
-/* What stands in and around the parentheses of a call. */
-typedef struct Call
-{
-	List	   *args;			/* of Expr * */
-	bool		distinct;
-	Aggref	   *agg;			/* NULL for a window function */
-	Expr	   *filter;
-	WindowClause *window;		/* or NULL */
-} Call;
 
 typedef struct WindowRule
 {
@@ -99,6 +89,32 @@ AggregateForm(DeparseContext *cx, Oid function, List *args, Oid type, ValueForm 
 		case F_AVG_INT8:
 			form->kind = NUMERIC_TEXT;
 			return true;
+		case F_VAR_SAMP_INT2:
+		case F_VAR_SAMP_INT4:
+		case F_VAR_SAMP_INT8:
+		case F_VAR_SAMP_NUMERIC:
+		case F_VARIANCE_INT2:
+		case F_VARIANCE_INT4:
+		case F_VARIANCE_INT8:
+		case F_VARIANCE_NUMERIC:
+		case F_VAR_POP_INT2:
+		case F_VAR_POP_INT4:
+		case F_VAR_POP_INT8:
+		case F_VAR_POP_NUMERIC:
+		case F_STDDEV_SAMP_INT2:
+		case F_STDDEV_SAMP_INT4:
+		case F_STDDEV_SAMP_INT8:
+		case F_STDDEV_SAMP_NUMERIC:
+		case F_STDDEV_INT2:
+		case F_STDDEV_INT4:
+		case F_STDDEV_INT8:
+		case F_STDDEV_NUMERIC:
+		case F_STDDEV_POP_INT2:
+		case F_STDDEV_POP_INT4:
+		case F_STDDEV_POP_INT8:
+		case F_STDDEV_POP_NUMERIC:
+			form->kind = NUMERIC_TEXT;
+			return VarianceForm(cx, arg, &of);
 		case F_MIN_NUMERIC:
 		case F_MAX_NUMERIC:
 			*form = of;
@@ -241,7 +257,7 @@ WindowOf(DeparseContext *cx, Index winref)
  * PostgreSQL, too.
  */
 static bool
-DeparseInnerOrder(DeparseContext *cx, Call *call)
+DeparseInnerOrder(DeparseContext *cx, AggregateCall *call)
 {
 	if (call->agg == NULL)
 		return true;
@@ -250,12 +266,8 @@ DeparseInnerOrder(DeparseContext *cx, Call *call)
 	return DeparseSortClauses(cx, " ORDER BY ", call->agg->aggdistinct, call->agg->args);
 }
 
-/*
- * A call: %a is its first argument with DISTINCT, %b the second, %o its order,
- * %t the first one as text.
- */
-static bool
-DeparseAggregateCall(DeparseContext *cx, Call *call, const char *sql)
+bool
+DeparseAggregateCall(DeparseContext *cx, AggregateCall *call, const char *sql)
 {
 	bool		outer = cx->aggregates;
 	bool		inside = cx->in_aggregate;
@@ -293,7 +305,7 @@ DeparseAggregateCall(DeparseContext *cx, Call *call, const char *sql)
  * Arguments are columns of known types, except where their values do not matter.
  */
 static bool
-ArgumentsAreKnown(DeparseContext *cx, Call *call, const AggregateRule *rule)
+ArgumentsAreKnown(DeparseContext *cx, AggregateCall *call, const AggregateRule *rule)
 {
 	ListCell   *lc;
 
@@ -318,7 +330,7 @@ ArgumentsAreKnown(DeparseContext *cx, Call *call, const AggregateRule *rule)
  * PostgreSQL: the engine gives infinity.
  */
 static bool
-DeparseFloatSum(DeparseContext *cx, Call *call, const char *sql)
+DeparseFloatSum(DeparseContext *cx, AggregateCall *call, const char *sql)
 {
 	/* Twice the same value is not finite only if it is not finite once. */
 	if (call->distinct)
@@ -340,7 +352,7 @@ DeparseFloatSum(DeparseContext *cx, Call *call, const char *sql)
  * The largest scale among the values of a sum.
  */
 static bool
-DeparseLargestScale(DeparseContext *cx, Call *call)
+DeparseLargestScale(DeparseContext *cx, AggregateCall *call)
 {
 	bool		outer = cx->aggregates;
 	bool		ok;
@@ -365,7 +377,7 @@ DeparseLargestScale(DeparseContext *cx, Call *call)
  * A sum of numerics, as a decimal or (as_text) as PostgreSQL prints it.
  */
 static bool
-DeparseSum(DeparseContext *cx, Call *call, bool as_text)
+DeparseSum(DeparseContext *cx, AggregateCall *call, bool as_text)
 {
 	ValueForm	form;
 
@@ -392,7 +404,7 @@ DeparseSum(DeparseContext *cx, Call *call, bool as_text)
  * An exact average: divided as PostgreSQL divides.
  */
 static bool
-DeparseAverage(DeparseContext *cx, Call *call)
+DeparseAverage(DeparseContext *cx, AggregateCall *call)
 {
 	DeparseText(cx, "shard_num_div(");
 	if (!DeparseSum(cx, call, true))
@@ -404,8 +416,35 @@ DeparseAverage(DeparseContext *cx, Call *call)
 	return true;
 }
 
+/*
+ * What stands in an array comes back by its text.
+ */
 static bool
-DeparseRule(DeparseContext *cx, Call *call, const AggregateRule *rule)
+ElementShippable(DeparseContext *cx, Expr *expr)
+{
+	ValueForm	form;
+
+	switch (getBaseType(exprType((Node *) expr)))
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case BOOLOID:
+		case TEXTOID:
+		case VARCHAROID:
+		case UUIDOID:
+		case DATEOID:
+			return true;
+		case NUMERICOID:
+			return FormOf(cx, expr, &form) &&
+				(form.kind == NUMERIC_FIXED || Obstacle(cx, "array of numerics of different scales"));
+		default:
+			return Obstacle(cx, psprintf("array of type %s", format_type_be(exprType((Node *) expr))));
+	}
+}
+
+static bool
+DeparseRule(DeparseContext *cx, AggregateCall *call, const AggregateRule *rule)
 {
 	if (!ArgumentsAreKnown(cx, call, rule))
 		return false;
@@ -417,10 +456,20 @@ DeparseRule(DeparseContext *cx, Call *call, const AggregateRule *rule)
 			return DeparseSum(cx, call, false);
 		case AGGREGATE_FLOAT_SUM:
 			return DeparseFloatSum(cx, call, rule->sql);
+		case AGGREGATE_VARIANCE:
+		case AGGREGATE_FLOAT_VARIANCE:
+		case AGGREGATE_PAIRS:
+			return DeparseStatistic(cx, call, rule);
 		case AGGREGATE_ORDERED:
 			if (call->window != NULL ||
 				(call->agg->aggorder == NIL && call->agg->aggdistinct == NIL))
 				return Obstacle(cx, "aggregate of rows in no order");
+			if (rule->function == F_ARRAY_AGG_ANYNONARRAY)
+			{
+				if (!ElementShippable(cx, linitial(call->args)))
+					return false;
+				break;
+			}
 			if (!IsA(lsecond(call->args), Const) || ((Const *) lsecond(call->args))->constisnull)
 				return Obstacle(cx, "delimiter that is not a constant");
 			/* FALLTHROUGH */
@@ -482,7 +531,7 @@ Arguments(Aggref *agg)
  * The value at a place among the sorted ones: place is "floor" or "ceil".
  */
 static bool
-DeparseElement(DeparseContext *cx, Call *call, float8 fraction, const char *place)
+DeparseElement(DeparseContext *cx, AggregateCall *call, float8 fraction, const char *place)
 {
 	DeparseText(cx, "list_extract(list_sort(");
 	if (!DeparseAggregateCall(cx, call, "list(%a)"))
@@ -499,7 +548,7 @@ DeparseElement(DeparseContext *cx, Call *call, float8 fraction, const char *plac
  * last digits.
  */
 static bool
-DeparseInterpolated(DeparseContext *cx, Call *call, float8 fraction)
+DeparseInterpolated(DeparseContext *cx, AggregateCall *call, float8 fraction)
 {
 	StringInfoData position;
 	List	   *diverted = DeparseDivert(cx);
@@ -538,7 +587,7 @@ DeparseInterpolated(DeparseContext *cx, Call *call, float8 fraction)
  * percentile_cont and percentile_disc of a constant fraction.
  */
 static bool
-DeparsePercentile(DeparseContext *cx, Aggref *agg, Call *call)
+DeparsePercentile(DeparseContext *cx, Aggref *agg, AggregateCall *call)
 {
 	bool		disc = agg->aggfnoid == F_PERCENTILE_DISC_FLOAT8_ANYELEMENT;
 	SortGroupClause *order = linitial_node(SortGroupClause, agg->aggorder);
@@ -568,7 +617,7 @@ bool
 DeparseAggregate(DeparseContext *cx, Aggref *agg)
 {
 	const AggregateRule *rule = AggregateRuleOf(agg->aggfnoid);
-	Call		call = {Arguments(agg), agg->aggdistinct != NIL, agg, agg->aggfilter, NULL};
+	AggregateCall call = {Arguments(agg), agg->aggdistinct != NIL, agg, agg->aggfilter, NULL};
 	ValueForm	form;
 
 	if (!cx->aggregates)
@@ -608,7 +657,7 @@ DeparseWindowFunc(DeparseContext *cx, WindowFunc *func)
 {
 	const char *sql = WindowRuleOf(func->winfnoid);
 	const AggregateRule *rule = AggregateRuleOf(func->winfnoid);
-	Call		call = {func->args, false, NULL, func->aggfilter, NULL};
+	AggregateCall call = {func->args, false, NULL, func->aggfilter, NULL};
 	ValueForm	form;
 
 	if (cx->scope == NULL || cx->scope->query == NULL)

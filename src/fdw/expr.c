@@ -9,17 +9,22 @@
  */
 #include "postgres.h"
 
+#include "access/stratnum.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "client/engine.h"
 #include "fdw/deparse.h"
 #include "fdw/keys.h"
+#include "fdw/regex.h"
 #include "fdw/shippable.h"
 #include "fdw/simplify.h"
+#include "fdw/times.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 
@@ -120,11 +125,10 @@ NumericForm(DeparseContext *cx, Expr *expr, ValueForm *form)
 				Obstacle(cx, "a value that the engine cannot hold");
 		case T_FuncExpr:
 			if (((FuncExpr *) expr)->funcid == F_EXTRACT_TEXT_DATE ||
-				((FuncExpr *) expr)->funcid == F_EXTRACT_TEXT_TIMESTAMP)
-			{
-				form->shape = (DecimalShape) {7, 0};
-				return true;
-			}
+				((FuncExpr *) expr)->funcid == F_EXTRACT_TEXT_TIMESTAMP ||
+				((FuncExpr *) expr)->funcid == F_EXTRACT_TEXT_TIMESTAMPTZ)
+				return ExtractShape(((FuncExpr *) expr)->args, &form->shape) ||
+					Obstacle(cx, "field of a date that is not on the list");
 			return NumericFunctionForm(cx, ((FuncExpr *) expr)->funcid, ((FuncExpr *) expr)->args, form);
 		case T_OpExpr:
 			return NumericFunctionForm(cx, get_opcode(((OpExpr *) expr)->opno), ((OpExpr *) expr)->args, form);
@@ -321,6 +325,8 @@ NeedsAreMet(DeparseContext *cx, const FunctionRule *rule, List *args, Oid collat
 		return Obstacle(cx, "pattern that is not a constant");
 	if ((rule->needs & NEED_TEXT) && (!TextArgument(args, 1, &text) || text[0] == '\0'))
 		return Obstacle(cx, "text that is not a constant");
+	if ((rule->needs & NEED_COUNT) && !IntArgument(args, 1, &number))
+		return Obstacle(cx, "number of characters that is not a constant");
 	if ((rule->needs & NEED_BLANKS) && (!FormOf(cx, linitial(args), &form) || form.width == 0))
 		return Obstacle(cx, "character of unknown length");
 	return true;
@@ -354,36 +360,46 @@ DeparseTemplate(DeparseContext *cx, const char *sql, List *args)
 }
 
 /*
- * extract(), date_part() and date_trunc().
+ * What depends on how the collation maps case: %c is its locale, %p a LIKE
+ * pattern in lower case, %r a regular expression as the engine reads it.
  */
 static bool
-DeparseField(DeparseContext *cx, Oid function, List *args)
+DeparseLocalized(DeparseContext *cx, const FunctionRule *rule, const char *sql, List *args, Oid collation)
 {
-	char	   *field;
-	const FieldRule *rule = NULL;
-	bool		guard;
+	char	   *locale = CollationLocale(collation);
+	char	   *pattern = NULL;
 
-	if (TextArgument(args, 0, &field))
-		rule = function == F_DATE_TRUNC_TEXT_TIMESTAMP ? TruncRuleOf(field)
-			: ExtractRuleOf(field, function == F_EXTRACT_TEXT_DATE);
-	if (rule == NULL)
-		return Obstacle(cx, "field of a date that is not on the list");
-	guard = rule->finite && !TakeAsFinite(cx, lsecond(args));
-	if (guard && !cx->whole)
-		return Obstacle(cx, "field of a date that may be infinite");
-	if (rule->digits == 0)
-		return DeparseTemplate(cx, rule->sql, args);
-	DeparseText(cx, "CAST(");
-	if (guard && !DeparseTemplate(cx, "CASE WHEN isinf(%2) THEN error('0A000:field of an infinite date') ELSE ",
-								  args))
-		return false;
-	if (!DeparseTemplate(cx, rule->sql, args))
-		return false;
-	DeparseText(cx, guard ? " END" : "");
-	if (function == F_DATE_PART_TEXT_TIMESTAMP)
-		DeparseText(cx, " AS DOUBLE)");
-	else
-		DeparsePrintf(cx, " AS DECIMAL(%d,0))", rule->digits);
+	if ((rule->needs & NEED_LOCALE) && locale == NULL)
+		return Obstacle(cx, "case of a collation that is not the C library's");
+	if (rule->needs & NEED_REGEX)
+	{
+		bool		fold = rule->function == F_TEXTICREGEXEQ || rule->function == F_TEXTICREGEXNE;
+		char	   *text;
+
+		if (!TextArgument(args, 1, &text) || !RegexForEngine(text, fold, locale, &pattern))
+			return Obstacle(cx, "regular expression that the engine may read otherwise");
+	}
+	else if (rule->needs & NEED_LOWER)
+		pattern = TextDatumGetCString(DirectFunctionCall1Coll(lower, collation,
+															  ((Const *) lsecond(args))->constvalue));
+	for (const char *p = sql; *p != '\0'; p++)
+	{
+		if (p[0] == '%' && p[1] == '1')
+		{
+			if (!DeparseExpr(cx, linitial(args)))
+				return false;
+		}
+		else if (p[0] == '%' && p[1] == 'c')
+			DeparseText(cx, EngineQuoteLiteral(locale));
+		else if (p[0] == '%')
+			DeparseText(cx, EngineQuoteLiteral(pattern));
+		else
+		{
+			appendStringInfoChar(&cx->buf, *p);
+			continue;
+		}
+		p++;
+	}
 	return true;
 }
 
@@ -442,6 +458,8 @@ DeparseCall(DeparseContext *cx, Oid function, List *args, Oid collation)
 
 	if (IsNumericFunction(function))
 		return DeparseNumericFunction(cx, function, args);
+	if (IsTimeFunction(function))
+		return DeparseTimeFunction(cx, function, args);
 	if (IsKeyFunction(function))
 		return DeparseKeys(cx, linitial(args), lsecond(args));
 	rule = FunctionRuleOf(function);
@@ -449,14 +467,14 @@ DeparseCall(DeparseContext *cx, Oid function, List *args, Oid collation)
 		return Obstacle(cx, psprintf("function %s", format_procedure(function)));
 	if (!NeedsAreMet(cx, rule, args, collation))
 		return false;
-	if (rule->needs & NEED_FIELD)
-		return DeparseField(cx, function, args);
 	if (rule->needs & NEED_PATTERN)
 		checked = TextArgument(args, 1, &pattern) && strchr(pattern, '\\') == NULL;
 	else if (rule->needs & NEED_DIVISOR)
 		checked = !IntArgument(args, 1, &number) || number == 0 || number == -1;
 	else
 		checked = rule->checked_sql != NULL && NeedsChecked(args);
+	if (rule->needs & (NEED_LOCALE | NEED_REGEX))
+		return DeparseLocalized(cx, rule, checked ? rule->checked_sql : rule->sql, args, collation);
 	return DeparseTemplate(cx, checked ? rule->checked_sql : rule->sql, args);
 }
 
@@ -602,6 +620,50 @@ DeparseBool(DeparseContext *cx, BoolExpr *expr)
 	if (!DeparseList(cx, expr->args, expr->boolop == AND_EXPR ? " AND " : " OR "))
 		return false;
 	DeparseText(cx, ")");
+	return true;
+}
+
+/*
+ * (a, b) < (x, y): by the first column in which they differ.
+ */
+static bool
+DeparseRowCompare(DeparseContext *cx, RowCompareExpr *expr)
+{
+	int			n = list_length(expr->opnos);
+
+	for (int i = 0; i < n; i++)
+	{
+		Oid			opno = list_nth_oid(expr->opnos, i);
+		Oid			collation = list_nth_oid(expr->inputcollids, i);
+		List	   *args = list_make2(list_nth(expr->largs, i), list_nth(expr->rargs, i));
+		Oid			left = exprType(linitial(args));
+		Oid			right = exprType(lsecond(args));
+		bool		last = i == n - 1;
+		Oid			family = list_nth_oid(expr->opfamilies, i);
+		int			strategy = expr->rctype;
+		Oid			strict;
+		Oid			equal = get_opfamily_member(family, left, right, BTEqualStrategyNumber);
+
+		if (strategy == ROWCOMPARE_LE)
+			strategy = BTLessStrategyNumber;
+		else if (strategy == ROWCOMPARE_GE)
+			strategy = BTGreaterStrategyNumber;
+		strict = last ? opno : get_opfamily_member(family, left, right, strategy);
+		if (!OidIsValid(strict) || !OidIsValid(equal))
+			return Obstacle(cx, "comparison of rows");
+		DeparseText(cx, "(");
+		if (!DeparseCall(cx, get_opcode(strict), args, collation))
+			return false;
+		if (last)
+			break;
+		DeparseText(cx, " OR (");
+		if (!DeparseCall(cx, get_opcode(equal), args, collation))
+			return false;
+		DeparseText(cx, " AND ");
+	}
+	DeparseText(cx, ")");
+	for (int i = 1; i < n; i++)
+		DeparseText(cx, "))");
 	return true;
 }
 
@@ -794,6 +856,8 @@ DeparseExpr(DeparseContext *cx, Expr *expr)
 			return DeparseDistinct(cx, (DistinctExpr *) expr);
 		case T_NullIfExpr:
 			return DeparseNullIf(cx, (NullIfExpr *) expr);
+		case T_RowCompareExpr:
+			return DeparseRowCompare(cx, (RowCompareExpr *) expr);
 		case T_ScalarArrayOpExpr:
 			return DeparseArrayOp(cx, (ScalarArrayOpExpr *) expr);
 		case T_BoolExpr:

@@ -5,11 +5,11 @@
  * Functions and operators (by their function) are known by OID: all of them
  * belong to PostgreSQL itself, so that their OIDs are the same in every
  * database, and no function that a user made can be taken for one.  What is
- * not listed is evaluated by PostgreSQL.  Numerics are in numeric.c.  Absent on
- * purpose, because the answers differ: casts between text and anything, case
- * conversion, regular expressions, int2 arithmetic (the engine computes it in
- * int4), everything that depends on the time zone.  Functions named shard_... are
- * the engine's own, and do what PostgreSQL does (engine/functions.h).
+ * not listed is evaluated by PostgreSQL.  Numerics are in numeric.c, dates and
+ * times in times.c.  Absent on
+ * purpose, because the answers differ: casts between text and anything, int2 arithmetic (the engine computes it in
+ * int4).  Functions named shard_... are the engine's own, and do what PostgreSQL
+ * does (engine/functions.h).
  */
 #include "postgres.h"
 
@@ -154,10 +154,42 @@ static FunctionRule function_rules[] = {
 	{F_NOTLIKE_TEXT_TEXT, "(NOT (%1 LIKE %2 ESCAPE '\\'))", NEED_PATTERN | NEED_CHARACTERS,
 	"(NOT (%1 LIKE %2))"},
 
-	{F_EXTRACT_TEXT_DATE, NULL, NEED_FIELD},
-	{F_EXTRACT_TEXT_TIMESTAMP, NULL, NEED_FIELD},
-	{F_DATE_PART_TEXT_TIMESTAMP, NULL, NEED_FIELD},
-	{F_DATE_TRUNC_TEXT_TIMESTAMP, NULL, NEED_FIELD},
+	{F_UPPER_TEXT, "shard_upper(%1, %c)", NEED_LOCALE},
+	{F_LOWER_TEXT, "shard_lower(%1, %c)", NEED_LOCALE},
+	{F_INITCAP, "shard_initcap(%1, %c)", NEED_LOCALE},
+	{F_TEXTICLIKE, "(shard_lower(%1, %c) LIKE %p ESCAPE '\\')", NEED_LOCALE | NEED_PATTERN | NEED_LOWER | NEED_CHARACTERS,
+	"(shard_lower(%1, %c) LIKE %p)"},
+	{F_TEXTICNLIKE, "(NOT (shard_lower(%1, %c) LIKE %p ESCAPE '\\'))", NEED_LOCALE | NEED_PATTERN | NEED_LOWER | NEED_CHARACTERS,
+	"(NOT (shard_lower(%1, %c) LIKE %p))"},
+	{F_TEXTREGEXEQ, "regexp_matches(%1, %r, 's')", NEED_REGEX | NEED_CHARACTERS},
+	{F_TEXTREGEXNE, "(NOT regexp_matches(%1, %r, 's'))", NEED_REGEX | NEED_CHARACTERS},
+	{F_TEXTICREGEXEQ, "regexp_matches(%1, %r, 's')", NEED_REGEX | NEED_CHARACTERS},
+	{F_TEXTICREGEXNE, "(NOT regexp_matches(%1, %r, 's'))", NEED_REGEX | NEED_CHARACTERS},
+	{F_REVERSE, "shard_reverse(%1)", NEED_CHARACTERS},
+	{F_LEFT, "left(%1, %2)", NEED_COUNT | NEED_CHARACTERS},
+	{F_RIGHT, "right(%1, %2)", NEED_COUNT | NEED_CHARACTERS},
+	{F_OCTET_LENGTH_TEXT, "CAST(strlen(%1) AS INTEGER)", NEED_CHARACTERS},
+	{F_MD5_TEXT, "md5(%1)", NEED_CHARACTERS},
+
+	{F_SQRT_FLOAT8, "shard_sqrt(%1)", 0},
+	{F_DSQRT, "shard_sqrt(%1)", 0},
+	{F_CBRT, "shard_cbrt(%1)", 0},
+	{F_DCBRT, "shard_cbrt(%1)", 0},
+	{F_EXP_FLOAT8, "shard_exp(%1)", 0},
+	{F_LN_FLOAT8, "shard_ln(%1)", 0},
+	{F_LOG_FLOAT8, "shard_log10(%1)", 0},
+	{F_LOG10_FLOAT8, "shard_log10(%1)", 0},
+	{F_ROUND_FLOAT8, "shard_round(%1)", 0},
+	{F_CEIL_FLOAT8, "shard_ceil(%1)", 0},
+	{F_CEILING_FLOAT8, "shard_ceil(%1)", 0},
+	{F_FLOOR_FLOAT8, "shard_floor(%1)", 0},
+	{F_TRUNC_FLOAT8, "shard_trunc(%1)", 0},
+	{F_SIGN_FLOAT8, "shard_sign(%1)", 0},
+	{F_INT4_FLOAT8, "shard_float8_int4(%1)", 0},
+	{F_INT4_FLOAT4, "shard_float8_int4(CAST(%1 AS DOUBLE))", 0},
+	{F_INT8_FLOAT8, "shard_float8_int8(%1)", 0},
+	{F_INT8_FLOAT4, "shard_float8_int8(CAST(%1 AS DOUBLE))", 0},
+	{F_FLOAT4_FLOAT8, "shard_float8_float4(%1)", 0},
 };
 
 /*
@@ -165,38 +197,48 @@ static FunctionRule function_rules[] = {
  * its year is infinity in PostgreSQL alone, which counts 1 BC as -1, too.
  */
 static const FieldRule extract_rules[] = {
-	{"year", true, true, 7, "(CASE WHEN year(%2) > 0 THEN year(%2) ELSE year(%2) - 1 END)"},
-	{"month", true, false, 2, "month(%2)"},
-	{"quarter", true, false, 1, "quarter(%2)"},
-	{"week", true, false, 2, "week(%2)"},
-	{"day", true, false, 2, "day(%2)"},
-	{"doy", true, false, 3, "dayofyear(%2)"},
-	{"dow", true, false, 1, "dayofweek(%2)"},
-	{"isodow", true, false, 1, "isodow(%2)"},
-	{"hour", false, false, 2, "hour(%2)"},
-	{"minute", false, false, 2, "minute(%2)"},
+	{"year", true, true, 7, 0, false, false, "(CASE WHEN year(%2) > 0 THEN year(%2) ELSE year(%2) - 1 END)"},
+	{"month", true, false, 2, 0, false, false, "month(%2)"},
+	{"quarter", true, false, 1, 0, false, false, "quarter(%2)"},
+	{"week", true, false, 2, 0, false, false, "week(%2)"},
+	{"day", true, false, 2, 0, false, false, "day(%2)"},
+	{"doy", true, false, 3, 0, false, false, "dayofyear(%2)"},
+	{"dow", true, false, 1, 0, false, false, "dayofweek(%2)"},
+	{"isodow", true, false, 1, 0, false, false, "isodow(%2)"},
+	{"hour", false, false, 2, 0, false, false, "hour(%2)"},
+	{"minute", false, false, 2, 0, false, false, "minute(%2)"},
+	{"second", false, false, 8, 6, false, false, "CAST(microsecond(%2) AS DECIMAL(18,0)) * CAST('0.000001' AS DECIMAL(7,6))"},
+	{"epoch", false, true, 26, 6, true, false, "CAST(epoch_us(%2) AS DECIMAL(19,0)) * CAST('0.000001' AS DECIMAL(7,6))"},
 };
 
 /*
  * Infinite timestamps apart: DuckDB rewrites comparisons of a truncated timestamp,
  * and of one cast to date, as ranges, which is wrong for infinity.
  */
-#define TRUNC_RULE(field) \
-	{field, true, false, 0, "(CASE WHEN isinf(%2) THEN %2 ELSE date_trunc('" field "', %2) END)"}
+#define TRUNC_RULE(field, of_day) \
+	{field, true, false, 0, 0, false, of_day, "(CASE WHEN isinf(%2) THEN %2 ELSE date_trunc('" field "', %2) END)"}
 
 static const FieldRule trunc_rules[] = {
-	TRUNC_RULE("year"),
-	TRUNC_RULE("quarter"),
-	TRUNC_RULE("month"),
-	TRUNC_RULE("week"),
-	TRUNC_RULE("day"),
-	TRUNC_RULE("hour"),
-	TRUNC_RULE("minute"),
-	TRUNC_RULE("second"),
+	TRUNC_RULE("year", true),
+	TRUNC_RULE("quarter", true),
+	TRUNC_RULE("month", true),
+	TRUNC_RULE("week", true),
+	TRUNC_RULE("day", true),
+	TRUNC_RULE("hour", false),
+	TRUNC_RULE("minute", false),
+	TRUNC_RULE("second", false),
 };
 
 #define MINIMUM(function, byte_order) {function, AGGREGATE_PLAIN, "min(%a)", NULL, byte_order}
 #define MAXIMUM(function, byte_order) {function, AGGREGATE_PLAIN, "max(%a)", NULL, byte_order}
+
+#define VARIANCE(prefix, kind, float_sql) \
+	{prefix##_INT2, AGGREGATE_VARIANCE, kind, NULL, false}, \
+	{prefix##_INT4, AGGREGATE_VARIANCE, kind, NULL, false}, \
+	{prefix##_INT8, AGGREGATE_VARIANCE, kind, NULL, false}, \
+	{prefix##_NUMERIC, AGGREGATE_VARIANCE, kind, NULL, false}, \
+	{prefix##_FLOAT4, AGGREGATE_FLOAT_VARIANCE, float_sql, NULL, false}, \
+	{prefix##_FLOAT8, AGGREGATE_FLOAT_VARIANCE, float_sql, NULL, false}
 
 static AggregateRule aggregate_rules[] = {
 	{F_COUNT_, AGGREGATE_PLAIN, "count(*)", "BIGINT", false},
@@ -232,6 +274,29 @@ static AggregateRule aggregate_rules[] = {
 	{F_BIT_OR_INT4, AGGREGATE_PLAIN, "bit_or(%a)", NULL, false},
 	{F_BIT_OR_INT8, AGGREGATE_PLAIN, "bit_or(%a)", NULL, false},
 	{F_STRING_AGG_TEXT_TEXT, AGGREGATE_ORDERED, "string_agg(%a, %b%o)", NULL, false},
+	{F_ARRAY_AGG_ANYNONARRAY, AGGREGATE_ORDERED, "list(%a%o)", NULL, false},
+	VARIANCE(F_VAR_SAMP, "1", "2:var_samp"),
+	VARIANCE(F_VARIANCE, "1", "2:var_samp"),
+	VARIANCE(F_VAR_POP, "0", "1:var_pop"),
+	VARIANCE(F_STDDEV_SAMP, "3", "2:stddev_samp"),
+	VARIANCE(F_STDDEV, "3", "2:stddev_samp"),
+	VARIANCE(F_STDDEV_POP, "2", "1:stddev_pop"),
+	{F_REGR_COUNT, AGGREGATE_PLAIN, "regr_count(%a, %b)", "BIGINT", false},
+	{F_REGR_AVGX, AGGREGATE_PAIRS, "{regr_avgx(%a, %b)}", NULL, false},
+	{F_REGR_AVGY, AGGREGATE_PAIRS, "{regr_avgy(%a, %b)}", NULL, false},
+	{F_REGR_SXX, AGGREGATE_PAIRS, "{regr_sxx(%a, %b)}", NULL, false},
+	{F_REGR_SYY, AGGREGATE_PAIRS, "{regr_syy(%a, %b)}", NULL, false},
+	{F_REGR_SXY, AGGREGATE_PAIRS, "{regr_sxy(%a, %b)}", NULL, false},
+	{F_COVAR_POP, AGGREGATE_PAIRS, "{covar_pop(%a, %b)}", NULL, false},
+	{F_COVAR_SAMP, AGGREGATE_PAIRS, "{covar_samp(%a, %b)}", NULL, false},
+	{F_REGR_SLOPE, AGGREGATE_PAIRS, "({regr_sxy(%a, %b)} / nullif({regr_sxx(%a, %b)}, 0))", NULL, false},
+	{F_REGR_INTERCEPT, AGGREGATE_PAIRS, "({regr_avgy(%a, %b)} - {regr_avgx(%a, %b)} * "
+	"({regr_sxy(%a, %b)} / nullif({regr_sxx(%a, %b)}, 0)))", NULL, false},
+	{F_REGR_R2, AGGREGATE_PAIRS, "(CASE WHEN {regr_sxx(%a, %b)} = 0 THEN NULL WHEN {regr_syy(%a, %b)} = 0 THEN "
+	"CAST(1 AS DOUBLE) ELSE {regr_sxy(%a, %b)} * {regr_sxy(%a, %b)} / ({regr_sxx(%a, %b)} * {regr_syy(%a, %b)}) END)",
+	NULL, false},
+	{F_CORR, AGGREGATE_PAIRS, "(CASE WHEN {regr_sxx(%a, %b)} = 0 OR {regr_syy(%a, %b)} = 0 THEN NULL ELSE "
+	"{regr_sxy(%a, %b)} / sqrt({regr_sxx(%a, %b)} * {regr_syy(%a, %b)}) END)", NULL, false},
 };
 
 static bool lists_ready = false;
@@ -354,6 +419,27 @@ DatabaseByteOrder(void)
 		locale = TextAttribute(DATABASEOID, tuple, Anum_pg_database_datcollate);
 	ReleaseSysCache(tuple);
 	return locale != NULL && NamesByteOrder(locale);
+}
+
+char *
+CollationLocale(Oid collation)
+{
+	bool		of_database = collation == DEFAULT_COLLATION_OID;
+	HeapTuple	tuple;
+	char	   *locale = NULL;
+
+	if (!OidIsValid(collation) || GetDatabaseEncoding() != PG_UTF8)
+		return NULL;
+	tuple = of_database ? SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId))
+		: SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	if (of_database && ((Form_pg_database) GETSTRUCT(tuple))->datlocprovider == COLLPROVIDER_LIBC)
+		locale = TextAttribute(DATABASEOID, tuple, Anum_pg_database_datctype);
+	else if (!of_database && ((Form_pg_collation) GETSTRUCT(tuple))->collprovider == COLLPROVIDER_LIBC)
+		locale = TextAttribute(COLLOID, tuple, Anum_pg_collation_collctype);
+	ReleaseSysCache(tuple);
+	return locale;
 }
 
 bool

@@ -17,8 +17,11 @@
 #define NEED_TEXT				0x0010	/* second argument: a constant text that is not empty */
 #define NEED_WHOLE				0x0020	/* a whole statement: it may fail where PostgreSQL does not */
 #define NEED_BLANKS				0x0040	/* first argument: a char(n) of known length, %w in the SQL */
-#define NEED_FIELD				0x0080	/* first argument: a constant field of a date; see FieldRule */
+#define NEED_LOCALE				0x0080	/* its collation is one of the C library's, %c in the SQL */
 #define NEED_CHARACTERS			0x0100	/* the database counts characters as UTF-8 does */
+#define NEED_LOWER				0x0200	/* with NEED_PATTERN: %p is the pattern in lower case */
+#define NEED_REGEX				0x0400	/* second argument: a constant regular expression, %r; see regex.h */
+#define NEED_COUNT				0x0800	/* second argument: a constant */
 
 typedef struct FunctionRule
 {
@@ -38,6 +41,9 @@ typedef struct FieldRule
 	bool		of_date;		/* PostgreSQL has it for dates, too */
 	bool		finite;			/* only for a column that holds no infinity */
 	int			digits;			/* of the result */
+	int			scale;			/* decimals of these */
+	bool		absolute;		/* the same in all time zones */
+	bool		of_day;			/* of date_trunc(): a day or more */
 	const char *sql;
 } FieldRule;
 
@@ -51,7 +57,10 @@ typedef enum AggregateKind
 	AGGREGATE_AVERAGE,			/* sum divided by count */
 	AGGREGATE_FLOAT_SUM,		/* sql, unless finite values overflow */
 	AGGREGATE_DECIMAL,			/* sum of a numeric */
-	AGGREGATE_ORDERED			/* sql, if its input has an order */
+	AGGREGATE_ORDERED,			/* sql, if its input has an order */
+	AGGREGATE_VARIANCE,			/* of exact numbers; sql: see shard_num_var() */
+	AGGREGATE_FLOAT_VARIANCE,	/* see statistics.c */
+	AGGREGATE_PAIRS				/* the same */
 } AggregateKind;
 
 typedef struct AggregateRule
@@ -64,6 +73,9 @@ typedef struct AggregateRule
 } AggregateRule;
 
 extern const AggregateRule *AggregateRuleOf(Oid function);
+
+/* The C library's locale by which a collation maps case; NULL if it is another's. */
+extern char *CollationLocale(Oid collation);
 
 /* Does a collation order by the bytes of UTF-8? */
 extern bool CollationByteOrder(Oid collation);

@@ -34,15 +34,19 @@ my %values = (
 	free => [ '-99.990', '0', '0.5', '1.2500', '1e20', '-0.000001' ],
 	char => [ "'a'", "'b '", "'ab'", "''", "'é'", "' a'" ],
 	float => [ -2.5, 0, 0.125, 1.5, 3, 1000, "'NaN'", "'Infinity'", "'-Infinity'" ],
-	text => [ "''", "'a'", "'b'", "'ab'", "'B'", "'é'", "'zé%'", "'a_b'", "'  x '", "'日本'", "'\\'" ],
+	finite => [ -2.5, 0, 0.125, 1.5, 3, 1000 ],
+	text => [ "''", "'a'", "'b'", "'ab'", "'B'", "'é'", "'zé%'", "'a_b'", "'  x '", "'日本'", "'\\'",
+		"'ǆ Straße İı ΣΑΣ'", "'K-ſ k.s'", "E'x\\ny'", "'o''neil mc-x 2nd'", "'e\u0301'" ],
 	date => [ "'2001-01-01'", "'2001-02-28'", "'1999-12-31'", "'infinity'", "'-infinity'", "'0044-03-15 BC'" ],
 	stamp => [ "'2001-01-01 00:00:00'", "'2001-06-30 23:59:59.999999'", "'1970-01-01'", "'infinity'", "'0044-03-15 10:00 BC'" ],
-	zoned => [ "'2001-01-01 00:00:00+00'", "'2001-06-30 12:00:00.5+02'" ],
+	zoned => [ "'2001-01-01 00:00:00+00'", "'2001-06-30 12:00:00.5+02'", "'2001-10-28 00:30:00+00'", "'2001-10-28 01:30:00+00'",
+		"'2001-03-25 01:00:00+00'", "'1890-05-05 05:05:05+00'", "'2107-07-07 23:59:59.999999+00'", "'infinity'", "'-infinity'",
+		"'0044-03-15 10:00+00 BC'" ],
 	bool => [ 'true', 'false' ],
 	uuid => [ "'00000000-0000-4000-8000-000000000001'", "'ffffffff-0000-4000-8000-000000000001'" ],
 	bytes => [ "'\\x'", "'\\x00'", "'\\x00ff'", "'\\xff01'" ]);
 my %types = (
-	int => 'int', big => 'bigint', num => 'numeric(8,2)', free => 'numeric', char => 'char(4)', float => 'float8', text => 'text', date => 'date',
+	int => 'int', big => 'bigint', num => 'numeric(8,2)', free => 'numeric', char => 'char(4)', float => 'float8', finite => 'float8', text => 'text', date => 'date',
 	stamp => 'timestamp', zoned => 'timestamptz', bool => 'boolean', uuid => 'uuid', bytes => 'bytea');
 
 sub literal
@@ -58,7 +62,7 @@ sub make_table
 	for my $id (1 .. 1500)
 	{
 		my @row = ($id);
-		for my $type (qw(int int big num num free float text text char date stamp zoned bool uuid bytes))
+		for my $type (qw(int int big num num free float finite text text char date stamp zoned bool uuid bytes))
 		{
 			push @row, chance(0.12) ? "NULL::$types{$type}" : literal($type) =~ s/::.*//r . "::$types{$type}";
 		}
@@ -68,7 +72,7 @@ sub make_table
 	my @parts = map { join(",\n", splice(@rows, 0, $part)) } 1 .. 3;
 	return (
 		q{CREATE TABLE src (id bigint PRIMARY KEY, i int, j int, k bigint, n numeric(8,2), m numeric(8,2), un numeric,
-			f float8, t text, v text, c char(4), d date, ts timestamp, tz timestamptz, b boolean, u uuid, y bytea)},
+			f float8, g float8, t text, v text, c char(4), d date, ts timestamp, tz timestamptz, b boolean, u uuid, y bytea)},
 		q{SELECT shard.create_router('r', 'consistent-hash', 3, '{id}')}, q{SELECT shard.distribute_table('src', 'r')},
 		(map { ("INSERT INTO src VALUES $_", 'SELECT shard.flush()') } @parts),
 		q{UPDATE src SET i = i + 1, t = t || 'u' WHERE id % 11 = 0}, q{DELETE FROM src WHERE id % 13 = 0},
@@ -83,6 +87,10 @@ my $max_depth = 3;
 our $alias = '';
 sub column { return $alias . pick(@{ $columns{ $_[0] } }); }
 
+# Some that are shipped and some that must not be.
+my @regexes = ("'a'", "'^a'", "'b\$'", "'^(a|b)+\$'", "'a.b'", "'[a-z]_'", "'^[^a]*\$'", "'é'", "'日?本'", "'x.y'", "'^.{2,3}\$'", "'k'", "'^k\\W'", "'[k-s]'",
+	"'\\\\'", "'%|\\.'", "'(?:a|é){1,2}'", "'\\mx'", "'a*?b'", "'[[:alpha:]]'", "''", "'(a)\\1'", "'ſ'", "'s\$'", "'^\$'", "'x\ny'", "'\\d'");
+
 my %makers = (
 	int => [
 		sub { '(' . value('int', @_) . pick(' + ', ' - ') . value('int', @_) . ')' },
@@ -95,6 +103,9 @@ my %makers = (
 		sub { '(' . value('int', @_) . pick(' / ', ' % ') . value('int', @_) . ')' },
 		sub { '(' . value('int', @_) . pick(' + ', ' - ', ' * ') . '2147483600)' },
 		sub { value('num', @_) . '::int' },
+		sub { value(pick('float', 'finite'), @_) . '::int' },
+		sub { '(' . value('date', @_) . ' - ' . value('date', @_) . ')' },
+		sub { 'octet_length(' . value('text', @_) . ')' },
 		sub { alternatives('int', @_) } ],
 	big => [
 		sub { '(' . value('big', @_) . pick(' + ', ' - ') . value(pick('int', 'big'), @_) . ')' },
@@ -110,6 +121,7 @@ my %makers = (
 		sub { value(pick('int', 'big'), @_) . '::numeric' },
 		sub { value('num', @_) . '::numeric(12,1)' },
 		sub { 'extract(' . pick(qw(month day dow isodow doy week quarter year)) . ' FROM ' . value(pick('date', 'stamp'), @_) . ')' },
+		sub { 'extract(' . pick(qw(month day dow year hour minute second epoch)) . ' FROM ' . value(pick('stamp', 'zoned'), @_) . ')' },
 		sub { alternatives('num', @_) } ],
 	free => [
 		sub { '(' . value(pick('num', 'free'), @_) . pick(' + ', ' - ', ' * ') . value(pick('free', 'num'), @_) . ')' },
@@ -120,20 +132,31 @@ my %makers = (
 		sub { value('num', @_) . '::float8' },
 		sub { value(pick('int', 'big'), @_) . '::float8' },
 		sub { '(' . value('float', @_) . pick(' + ', ' * ') . '2::float8)' },
-		sub { "date_part('" . pick(qw(month day hour minute)) . "', " . value('stamp', @_) . ')' },
+		sub { "date_part('" . pick(qw(month day hour minute)) . "', " . value(pick('stamp', 'zoned'), @_) . ')' },
+		sub { pick(qw(sqrt cbrt exp ln log round ceil floor trunc sign)) . '(' . value(pick('float', 'finite'), @_) . ')' },
 		sub { alternatives('float', @_) } ],
+	finite => [ sub { alternatives('finite', @_) } ],
 	text => [
 		sub { '(' . value('text', @_) . ' || ' . value('text', @_) . ')' },
 		sub { 'substr(' . value('text', @_) . ', ' . pick(-1, 0, 1, 2, 3) . pick('', ', 0', ', 1', ', 5') . ')' },
-		sub { pick(qw(btrim ltrim rtrim lower upper reverse)) . '(' . value('text', @_) . ')' },
+		sub { pick(qw(btrim ltrim rtrim lower upper initcap reverse md5)) . '(' . value('text', @_) . ')' },
 		sub { 'replace(' . value('text', @_) . ', ' . pick("'a'", "'é'", "''") . ", 'xy')" },
 		sub { pick('left', 'right') . '(' . value('text', @_) . ', ' . pick(-1, 0, 1, 2) . ')' },
 		sub { alternatives('text', @_) } ],
-	date => [ sub { value('stamp', @_) . '::date' }, sub { alternatives('date', @_) } ],
+	date => [
+		sub { value(pick('stamp', 'zoned'), @_) . '::date' },
+		sub { '(' . value('date', @_) . pick(' + ', ' - ') . pick(1, 31, 1000, value('int', @_)) . ')' },
+		sub { alternatives('date', @_) } ],
 	stamp => [
 		sub { "date_trunc('" . pick(qw(year quarter month week day hour minute second)) . "', " . value('stamp', @_) . ')' },
+		sub { '(' . value(pick('stamp', 'date'), @_) . interval() . ')' },
+		sub { '(' . value('zoned', @_) . pick('', " AT TIME ZONE 'UTC'", " AT TIME ZONE 'Asia/Tokyo'", " AT TIME ZONE 'Europe/London'") . ')::timestamp' },
 		sub { alternatives('stamp', @_) } ],
-	zoned => [ sub { alternatives('zoned', @_) } ],
+	zoned => [
+		sub { '(' . value('zoned', @_) . interval() . ')' },
+		sub { "date_trunc('" . pick(qw(year quarter month week day hour minute second)) . "', " . value('zoned', @_) . pick('', '', ", 'America/New_York'") . ')' },
+		sub { '(' . value('stamp', @_) . pick('', " AT TIME ZONE 'Europe/Berlin'") . ')::timestamptz' },
+		sub { alternatives('zoned', @_) } ],
 	uuid => [ sub { alternatives('uuid', @_) } ],
 	bytes => [ sub { alternatives('bytes', @_) } ],
 	bool => [
@@ -143,11 +166,21 @@ my %makers = (
 		sub { '(' . value(any_type(), @_) . pick(' IS NULL', ' IS NOT NULL') . ')' },
 		sub { '(' . value('bool', @_) . ' IS ' . pick('', 'NOT ') . pick('TRUE', 'FALSE', 'UNKNOWN') . ')' },
 		sub { '(' . value('text', @_) . pick(' LIKE ', ' NOT LIKE ', ' ILIKE ') . pick("'a%'", "'%é%'", "'_b'", "'%\\%'", "'\\_%'", "'%'", "''") . ')' },
+		sub { '(' . value('text', @_) . pick(' ~ ', ' !~ ', ' ~* ', ' !~* ') . pick(@regexes) . ')' },
+		sub { my ($x, $y) = (any_type(), any_type()); '((' . value($x, @_) . ', ' . value($y, @_) . ')' . pick(' = ', ' < ', ' <= ', ' > ', ' >= ', ' <> ')
+			  . '(' . value($x, @_) . ', ' . value($y, @_) . '))' },
+		sub { my ($x, $y) = (any_type(), any_type()); '((' . value($x, @_) . ', ' . value($y, @_) . ') IN ('
+			  . join(', ', map { '(' . literal($x) . ', ' . literal($y) . ')' } 1 .. 2) . '))' },
 		sub { my $type = any_type(); '(' . value($type, @_) . pick(' IN ', ' NOT IN ') . '(' . join(', ', map { literal($type) } 1 .. 1 + int(rand(4))) . pick('', ", NULL") . '))' },
 		sub { my $type = any_type(); '(' . value($type, @_) . pick(' = ANY ', ' <> ALL ', ' < ANY ') . "(ARRAY[" . join(', ', map { literal($type) } 1 .. int(rand(4))) . "]::$types{$type}" . '[]))' },
 		sub { '(' . value('char', @_) . pick(' LIKE ', ' NOT LIKE ') . pick("'a%'", "'a'", "'a   '", "'% '") . ')' },
 		sub { '(' . value('date', @_) . pick(' < ', ' <= ', ' = ', ' >= ', ' > ', ' <> ') . pick("timestamp '2001-02-28'", "timestamp '2001-02-28 12:00'", value('stamp', @_)) . ')' },
 		sub { 'starts_with(' . value('text', @_) . ", 'a')" } ]);
+
+sub interval
+{
+	return pick(' + ', ' - ') . "interval '" . pick('1 day', '1 month', '13 months -3 days', '36:00:00.000001', '-1 year 1 day 02:00', '500000 years', '0') . "'";
+}
 
 sub any_type { return pick(keys %columns); }
 
@@ -191,6 +224,11 @@ sub aggregate
 	my $type = pick(qw(int big num num));
 	return pick(
 		"string_agg($distinct" . "t, ',' ORDER BY t)$filter",
+		"array_agg($distinct" . do { my $x = pick(qw(i k n t d b u)); "$x ORDER BY $x)$filter" },
+		pick(qw(variance var_pop stddev stddev_pop)) . '(' . value(pick(qw(int big num)), 1) . ")$filter",
+		'round(' . pick(qw(variance var_pop stddev stddev_pop)) . "(g)$filter" . '::numeric, 6)',
+		"round(" . pick(qw(corr covar_pop covar_samp regr_slope regr_intercept regr_r2 regr_sxx regr_avgy)) . '(g, ' . pick('g', 'i') . ")$filter" . '::numeric, 4)',
+		"regr_count(f, g)$filter", pick(qw(variance stddev_pop)) . "(CASE WHEN f IN ('NaN', 'Infinity', 0) THEN f END)",
 		"sum(f)$filter", 'avg(f)',	# of numbers that add up exactly
 		'percentile_disc(' . pick(0, 0.25, 0.5, 1) . ') WITHIN GROUP (ORDER BY ' . column(pick(qw(int big num date))) . ')',
 		'percentile_cont(' . pick(0, 0.3, 0.5) . ') WITHIN GROUP (ORDER BY ' . pick(qw(i j k)) . ')',
@@ -330,7 +368,7 @@ sub query
 # What a folder is called says nothing of a column i.
 my $warehouse = PostgreSQL::Test::Utils::tempdir() . '/i=7';
 mkdir $warehouse or die "$warehouse: $!";
-my $node = shard_node('lake_queries', 'shard.flush_interval' => '1s', timezone => 'UTC', 'shard.warehouse' => $warehouse);
+my $node = shard_node('lake_queries', 'shard.flush_interval' => '1s', timezone => pick('UTC', 'Europe/Berlin', 'America/St_Johns'), 'shard.warehouse' => $warehouse);
 $node->safe_psql('postgres', join(";\n", make_table(), q{
 	CREATE FUNCTION answer(query text, ordered boolean, nested boolean) RETURNS text LANGUAGE plpgsql AS $f$
 	DECLARE
