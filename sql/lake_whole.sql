@@ -25,7 +25,7 @@ BEGIN
     END LOOP;
 END $$;
 SELECT explain('SELECT label, sum(price), avg(n) FROM items GROUP BY label ORDER BY 2 DESC LIMIT 3', ', VERBOSE');
-SELECT explain('SELECT count(*) FROM lake.lakew_item i, lake.lakew_kind k WHERE i.kind = k.kind AND upper(k.label) = ''X''');
+SELECT explain('SELECT count(*) FROM lake.lakew_item i, lake.lakew_kind k WHERE i.kind = k.kind AND quote_ident(k.label) = ''X''');
 SELECT explain('SELECT i.id FROM lake.lakew_item i JOIN lake.lakew_kind k USING (kind) FOR UPDATE');
 SELECT label, sum(price), avg(n), sum(price) / sum(n) AS q, round(avg(price), 1) AS r FROM items GROUP BY label ORDER BY label;
 SELECT tag, tag = 't1' AS t1, length(tag), tag || '|' AS padded, count(*), max(tag) || '|' AS last FROM lake.lakew_item GROUP BY tag ORDER BY tag;

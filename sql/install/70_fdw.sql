@@ -31,7 +31,7 @@ CREATE FUNCTION shard.last_query_stats(
     OUT duration_ms double precision
 ) LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'shard_last_query_stats';
 COMMENT ON FUNCTION shard.last_query_stats() IS
-    'What the last lake query of this session read: files, bytes and rows scanned, rows that the engine returned (total_rows), time spent waiting for it; NULLs if there was none. The lake answers in place of the shards, so shards_queried is 0';
+    'What the last lake query of this session read: files, bytes and rows scanned, rows that the engine returned (total_rows), time spent waiting for it; NULLs if there was none. shards_queried are the shards of the tables that it was about';
 REVOKE ALL ON FUNCTION shard.last_query_stats() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shard.last_query_stats() TO shard_reader, shard_admin;
 

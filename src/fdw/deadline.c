@@ -3,7 +3,7 @@
  *		shard.query_timeout: how long a lake query may keep its session waiting.
  *
  * Only the time spent waiting for the engine counts, so that a cursor that its
- * client reads slowly does not run into it.  The timeout cancels the wait as
+ * client reads slowly does not run into it; that of all scans of a statement.  The timeout cancels the wait as
  * a cancel request would; the error is then replaced by one that names the
  * setting.
  */
@@ -15,10 +15,64 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/latch.h"
+#include "utils/memutils.h"
 #include "utils/timeout.h"
 
+/* The time of one statement, which may have many scans. */
+typedef struct StatementTime
+{
+	struct StatementTime *next;
+	EState	   *estate;
+	int64		spent;
+	MemoryContextCallback callback;
+} StatementTime;
+
+static StatementTime *statements = NULL;
+static int64 *shared = NULL;
 static TimeoutId deadline = MAX_TIMEOUTS;
 static volatile sig_atomic_t expired = false;
+
+static void
+ForgetStatement(void *arg)
+{
+	for (StatementTime **p = &statements; *p != NULL; p = &(*p)->next)
+		if (*p == arg)
+		{
+			*p = (*p)->next;
+			return;
+		}
+}
+
+int64 *
+DeadlineSpent(EState *estate)
+{
+	StatementTime *statement = statements;
+
+	if (shared != NULL)
+		return shared;
+	while (statement != NULL && statement->estate != estate)
+		statement = statement->next;
+	if (statement == NULL)
+	{
+		statement = MemoryContextAllocZero(estate->es_query_cxt, sizeof(StatementTime));
+		statement->estate = estate;
+		statement->callback.func = ForgetStatement;
+		statement->callback.arg = statement;
+		MemoryContextRegisterResetCallback(estate->es_query_cxt, &statement->callback);
+		statement->next = statements;
+		statements = statement;
+	}
+	return &statement->spent;
+}
+
+int64 *
+DeadlineShare(int64 *spent)
+{
+	int64	   *before = shared;
+
+	shared = spent;
+	return before;
+}
 
 static void
 DeadlineHandler(void)

@@ -77,6 +77,7 @@ RunBegin(PlanState *ps, List *private, List *exprs, int eflags)
 	run->private = private;
 	run->exprs = exprs;
 	run->params = ExecInitExprList(exprs, ps);
+	run->spent = DeadlineSpent(ps->state);
 	run->source_cxt = AllocSetContextCreate(parent, "lake source", ALLOCSET_DEFAULT_SIZES);
 	run->query_cxt = AllocSetContextCreate(parent, "lake query", ALLOCSET_DEFAULT_SIZES);
 	run->chunk_cxt = AllocSetContextCreate(parent, "lake chunk", ALLOCSET_DEFAULT_SIZES);
@@ -272,7 +273,7 @@ BuildStatement(LakeRun *run, const PruneValue *values, Oid *typid)
 		{
 			SourceSql	made = {&run->sources[FragmentSourceIndex(intVal(fragment))], NULL};
 
-			CallWithDeadline(MakeSourceSql, &made, &run->spent);
+			CallWithDeadline(MakeSourceSql, &made, run->spent);
 			appendStringInfoString(&sql, made.sql);
 		}
 		else if (!AppendValue(&sql, &values[intVal(fragment)]))
@@ -425,14 +426,14 @@ static bool
 NextChunk(LakeRun *run)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->query_cxt);
-	int64		before = run->spent;
+	int64		before = *run->spent;
 
 	MemoryContextReset(run->chunk_cxt);
 	do
 	{
-		CallWithDeadline(FetchChunk, run, &run->spent);
+		CallWithDeadline(FetchChunk, run, run->spent);
 	} while (run->chunk != NULL && run->chunk->nrows == 0);
-	StatsAddTime(run->spent - before);
+	StatsAddTime(*run->spent - before);
 	run->row = 0;
 	run->at_end = (run->chunk == NULL);
 	if (run->at_end)
@@ -447,10 +448,10 @@ void
 RunSend(LakeRun *run)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->query_cxt);
-	int64		before = run->spent;
+	int64		before = *run->spent;
 
-	CallWithDeadline(SendStatement, run, &run->spent);
-	StatsAddTime(run->spent - before);
+	CallWithDeadline(SendStatement, run, run->spent);
+	StatsAddTime(*run->spent - before);
 	CountStatement(run);
 	InitCodecs(run);
 	MemoryContextSwitchTo(old);

@@ -53,7 +53,7 @@ typedef struct LakeRun
 	int			row;			/* next one of the chunk */
 	bool		at_end;
 	bool		counted;		/* among the open scans of stats.c */
-	int64		spent;			/* microseconds of waiting for the engine */
+	int64	   *spent;			/* microseconds that the statement has waited for the engine */
 
 	/* Sums over all rescans, for EXPLAIN. */
 	int			statements;		/* that were sent */

@@ -7,7 +7,33 @@
 
 #include "fdw/source.h"
 
+/* Tables of this database's lake that are remembered. */
+#define STATS_TABLES 64
+
+typedef struct QueryStats
+{
+	bool		valid;			/* there was a query */
+	int			statements;
+	int			cached;			/* of these, that the engine had the results of */
+	bool		several;		/* tables of different snapshots */
+	int			open_scans;
+	int64		partitions;
+	int64		partitions_pruned;
+	int64		files;
+	int64		files_pruned;
+	int64		bytes;
+	int64		rows;			/* in the files that were read */
+	int64		returned;		/* by the engine */
+	int64		snapshot_id;	/* -1 = none */
+	int64		usecs;
+	int			ntables;
+	Oid			tables[STATS_TABLES];	/* foreign tables */
+} QueryStats;
+
 extern void StatsInit(void);
+
+/* Of the last lake query of this session. */
+extern const QueryStats *StatsLast(void);
 
 /* A scan begins and ends; scans of one statement add up. */
 extern void StatsScanBegin(void);

@@ -6,11 +6,12 @@
  * product of more than 38 digits, a join that DuckDB has no plan for.  And where
  * both fail, PostgreSQL's error is the one to report.  So if the engine declines
  * a statement before its first row, PostgreSQL plans and runs the query by
- * itself.
+ * itself, in the time that is left of the statement's.
  */
 #include "postgres.h"
 
 #include "executor/executor.h"
+#include "fdw/deadline.h"
 #include "fdw/scan.h"
 #include "fdw/whole.h"
 #include "miscadmin.h"
@@ -35,13 +36,23 @@ StartLocally(WholeState *state)
 	CustomScan *plan = (CustomScan *) state->css.ss.ps.plan;
 	EState	   *estate = state->css.ss.ps.state;
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	int64	   *before;
 	PlannedStmt *stmt = PlanLocally(copyObject(linitial_node(Query, list_nth(plan->custom_private, PLAN_QUERY))),
 									estate->es_param_list_info);
 
 	state->local = CreateQueryDesc(stmt, estate->es_sourceText ? estate->es_sourceText : "",
 								   estate->es_snapshot, InvalidSnapshot, None_Receiver,
 								   estate->es_param_list_info, NULL, 0);
-	ExecutorStart(state->local, 0);
+	before = DeadlineShare(state->run->spent);
+	PG_TRY();
+	{
+		ExecutorStart(state->local, 0);
+	}
+	PG_FINALLY();
+	{
+		(void) DeadlineShare(before);
+	}
+	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 }
 

@@ -19,6 +19,7 @@
 #include "utils/rel.h"
 
 /* Columns of _shard.lake_table. */
+#define COL_RELATION 1
 #define COL_NAMESPACE 2
 #define COL_NAME 3
 #define COL_EVENTS_NAME 4
@@ -65,6 +66,29 @@ TroubleOfTable(const char *namespace, const char *name)
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
 	return problem;
+}
+
+Oid
+RelationOfLakeTable(const char *namespace, const char *name)
+{
+	Oid			schema = get_namespace_oid("_shard", true);
+	Oid			relid = OidIsValid(schema) ? get_relname_relid("lake_table", schema) : InvalidOid;
+	Oid			found = InvalidOid;
+	Relation	relation;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		isnull;
+
+	if (!OidIsValid(relid))
+		return InvalidOid;
+	relation = table_open(relid, AccessShareLock);
+	scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
+	while (!OidIsValid(found) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		if (IsRowOf(relation, tuple, namespace, name))
+			found = DatumGetObjectId(heap_getattr(tuple, COL_RELATION, RelationGetDescr(relation), &isnull));
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return found;
 }
 
 char *

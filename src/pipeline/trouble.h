@@ -16,4 +16,7 @@ extern char *TroubleOfTable(const char *namespace, const char *name);
  */
 extern char *TroubleOfPipeline(void);
 
+/* The sharded table of which a lake table has the rows or events; InvalidOid if none. */
+extern Oid	RelationOfLakeTable(const char *namespace, const char *name);
+
 #endif							/* SHARD_PIPELINE_TROUBLE_H */
