@@ -69,9 +69,9 @@ StatsAddSource(const SourceScan *scan, bool cached)
 	if (last.snapshot_id >= 0 && last.snapshot_id != scan->snapshot_id)
 		last.several = true;
 	last.snapshot_id = scan->snapshot_id;
-	AddTable(scan->source->relid);
 	if (cached)
 		return;
+	AddTable(scan->source->relid);
 	last.partitions += scan->partitions;
 	last.partitions_pruned += scan->partitions_pruned;
 	last.files += scan->files;
