@@ -71,6 +71,7 @@ CREATE TABLE _shard.migration (
     buffered_writes bigint NOT NULL DEFAULT 0,
     longest_lock interval,
     rolled_back boolean NOT NULL DEFAULT false,
+    turned_back text,                     -- rolling back: the error that it is for; null = it was cancelled
     error text,
     created_by text NOT NULL DEFAULT CURRENT_USER,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -85,7 +86,7 @@ CREATE UNIQUE INDEX migration_unfinished ON _shard.migration (router) WHERE unfi
 -- Apart from the job's row, which its worker must be able to update at once.
 CREATE TABLE _shard.migration_request (
     migration_id bigint PRIMARY KEY REFERENCES _shard.migration ON DELETE CASCADE,
-    request text NOT NULL CHECK (request IN ('cancel', 'pause'))
+    request text NOT NULL CHECK (request IN ('pause', 'cancel', 'back', 'stay'))
 );
 
 CREATE TABLE _shard.migration_batch (
@@ -241,11 +242,11 @@ CREATE FUNCTION shard.wait_migration(id bigint, timeout interval DEFAULT NULL,
 COMMENT ON FUNCTION shard.wait_migration(bigint, interval) IS
     'wait until a migration has ended or the timeout has passed, and tell how it went';
 
-CREATE FUNCTION shard.cancel_migration(id bigint) RETURNS void
-    LANGUAGE c VOLATILE STRICT
+CREATE FUNCTION shard.cancel_migration(id bigint, rollback boolean DEFAULT NULL) RETURNS void
+    LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'shard_cancel_migration';
-COMMENT ON FUNCTION shard.cancel_migration(bigint) IS
-    'end a migration: what was moved goes back if it was started with rollback_on_failure, else it stays where it is and resume_migration goes on';
+COMMENT ON FUNCTION shard.cancel_migration(bigint, boolean) IS
+    'end a migration: what was moved goes back, or it stays where it is and resume_migration goes on; as it was started (rollback_on_failure) unless rollback says otherwise';
 
 CREATE FUNCTION shard.pause_migration(id bigint) RETURNS void
     LANGUAGE c VOLATILE STRICT
@@ -338,7 +339,7 @@ REVOKE ALL ON FUNCTION
     shard.execute_plan(bigint, int, interval, boolean, timestamptz),
     shard.add_shard(text, text, text, boolean, text[], int, interval, boolean, timestamptz),
     shard.wait_migration(bigint, interval),
-    shard.cancel_migration(bigint),
+    shard.cancel_migration(bigint, boolean),
     shard.pause_migration(bigint),
     shard.resume_migration(bigint),
     _shard.resume_migrations(),
@@ -359,7 +360,7 @@ GRANT EXECUTE ON FUNCTION
     shard.execute_plan(bigint, int, interval, boolean, timestamptz),
     shard.add_shard(text, text, text, boolean, text[], int, interval, boolean, timestamptz),
     shard.wait_migration(bigint, interval),
-    shard.cancel_migration(bigint),
+    shard.cancel_migration(bigint, boolean),
     shard.pause_migration(bigint),
     shard.resume_migration(bigint),
     _shard.resume_migrations(),

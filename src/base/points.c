@@ -44,11 +44,13 @@ PointReached(const char *name)
 				 errmsg("error requested at point \"%s\"", name)));
 	if (strncmp(action, "kill", 4) == 0)
 		kill(MyProcPid, SIGKILL);
-	if (strncmp(action, "wait", 4) == 0)
-		pgstat_report_activity(STATE_RUNNING, psprintf("at point %s", name));
+	if (strncmp(action, "wait", 4) != 0)
+		return;
+	pgstat_report_activity(STATE_RUNNING, psprintf("at point %s", name));
 	while (action != NULL && strncmp(action, "wait", 4) == 0)
 	{
 		WorkerWait(10);
 		action = PointAction(name);
 	}
+	pgstat_report_activity(STATE_RUNNING, "");
 }

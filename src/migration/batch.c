@@ -36,6 +36,7 @@
 #include "miscadmin.h"
 #include "table/router_ddl.h"
 #include "table/table.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -109,42 +110,43 @@ LockPolicy(int n, int *queue, long *pause)
 	*pause = Min(MAX_PAUSE, 100L << Min(later, 10));
 }
 
-static bool
-IsRequested(int64 migration)
+/*
+ * The tables are locked: whatever else has to be locked now (tables that foreign
+ * keys refer to, say) must not make everybody wait for somebody.
+ */
+static void
+LimitFurtherWaits(void)
 {
-	bool		requested;
-
-	SqlBegin();
-	requested = SQL_RUN("SELECT FROM _shard.migration_request"
-						" WHERE migration_id OPERATOR(pg_catalog.=) $1", SQL_INT8(migration)) > 0;
-	SqlEnd();
-	return requested;
+	(void) set_config_option("lock_timeout", psprintf("%dms", MigrationLockTimeout),
+							 PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 }
 
 bool
-BatchLock(Run *run, const char *router, List *shard_indexes, int64 migration,
+BatchLock(Run *run, const MigrationJob *job, List *shard_indexes,
 		  void (*meanwhile) (void *), void *arg, int *attempts)
 {
 	TimestampTz began = GetCurrentTimestamp();
 	bool		locked = false;
 
+	run->blocker = 0;
 	for (*attempts = 1;; (*attempts)++)
 	{
-		int			queue,
-					blocker = 0;
+		int			queue;
 		long		pause;
 
+		if (JobIsRequested(job))
+			break;
 		LockPolicy(run->lock_attempts, &queue, &pause);
-		if (TableLockForFlip(router, shard_indexes, queue, &blocker))
+		if (TableLockForFlip(job->router, shard_indexes, queue, &run->blocker))
 		{
 			locked = true;
 			break;
 		}
 		run->lock_attempts++;
-		ProgressWaiting("locks on the tables", blocker);
+		ProgressWaiting("locks on the tables", run->blocker);
 		SHARD_POINT("migration-lock-wait");
 		if (TimestampDifferenceExceeds(began, GetCurrentTimestamp(), LOCK_PATIENCE) ||
-			(run->deadline != 0 && run->deadline < GetCurrentTimestamp()) || IsRequested(migration))
+			(run->deadline != 0 && run->deadline < GetCurrentTimestamp()))
 			break;
 		WorkerWait(pause);
 		if (meanwhile != NULL)
@@ -154,6 +156,7 @@ BatchLock(Run *run, const char *router, List *shard_indexes, int64 migration,
 	{
 		ProgressWaiting(NULL, 0);
 		run->lock_attempts = 0;
+		LimitFurtherWaits();
 	}
 	return locked;
 }
@@ -584,7 +587,7 @@ BatchRun(Run *run, const MigrationJob *job, const Router *router, BatchReport *r
 	TableOriginBegin();
 	Replay(&batch);
 	SHARD_POINT("migration-before-lock");
-	if (!BatchLock(run, batch.router, batch.shards, job->id, CatchUpMeanwhile, &batch,
+	if (!BatchLock(run, job, batch.shards, CatchUpMeanwhile, &batch,
 				   &report->lock_attempts) ||
 		!LockJournalRows(&batch) || !IsUnchanged(&batch, frontier))
 		return BATCH_BLOCKED;

@@ -22,6 +22,8 @@ typedef struct Run
 	bool		blocked;		/* the last batch did not get its locks */
 	TransactionId map_xid;		/* the router's last change, when sources were read */
 	int			lock_attempts;	/* in a row without success */
+	int			lock_conflicts;	/* errors in a row for want of a lock */
+	int			blocker;		/* process that had them at the last attempt; 0 = none known */
 	TimestampTz deadline;		/* locks are not waited for beyond it; 0 = none */
 } Run;
 
@@ -36,8 +38,11 @@ extern void RunReset(Run *run); /* forget what was read */
 extern BatchResult BatchRun(Run *run, const MigrationJob *job, const Router *router,
 							BatchReport *report);
 
-/* Take the locks of a flip of this router, politely; false after a while. */
-extern bool BatchLock(Run *run, const char *router, List *shard_indexes, int64 migration,
+/*
+ * Take the locks of a flip of this router, politely; false after a while, or
+ * when a user asks for something else.
+ */
+extern bool BatchLock(Run *run, const MigrationJob *job, List *shard_indexes,
 					  void (*meanwhile) (void *), void *arg, int *attempts);
 
 /* interval.c */

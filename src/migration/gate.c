@@ -5,7 +5,9 @@
  *
  * A standby replays a flip only when its readers let go of the table, so that
  * lag there means that reads are in its way; a pipeline that is behind holds WAL
- * on disk, and a lake that is behind fills less of a target.
+ * on disk, and a lake that is behind fills less of a target.  That holds all the
+ * more of a pipeline that does not run; if it has not run since the server
+ * started, its slot says how much it is behind.
  */
 #include "postgres.h"
 
@@ -28,8 +30,9 @@ GateClosed(void)
 				"   WHERE state OPERATOR(pg_catalog.=) 'streaming' AND NOT EXISTS ("
 				"     SELECT FROM pg_catalog.pg_replication_slots s"
 				"     WHERE s.active_pid OPERATOR(pg_catalog.=) r.pid AND s.slot_type OPERATOR(pg_catalog.=) 'logical')"
-				"   UNION ALL SELECT 'the pipeline', lag_bytes FROM _shard.pipeline_status()"
-				"   WHERE state OPERATOR(pg_catalog.=) 'running') l"
+				"   UNION ALL SELECT CASE WHEN state OPERATOR(pg_catalog.=) 'running' THEN 'the pipeline'"
+				"     ELSE 'the pipeline, which is ' OPERATOR(pg_catalog.||) state END,"
+				"     COALESCE(lag_bytes, wal_kept) FROM _shard.pipeline_status()) l"
 				" WHERE lag OPERATOR(pg_catalog.>) $1::pg_catalog.int8::pg_catalog.numeric ORDER BY lag DESC LIMIT 1",
 				SQL_INT8((int64) MigrationMaxLag * 1024 * 1024)) > 0)
 		behind = SqlText(0, 1);

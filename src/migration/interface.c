@@ -320,6 +320,10 @@ static void
 Request(int64 id, const char *request)
 {
 	SqlBegin();
+	/* one that came when its migration was just over */
+	(void) SqlRun("DELETE FROM _shard.migration_request r USING _shard.migration m"
+				  " WHERE m.migration_id OPERATOR(pg_catalog.=) r.migration_id AND NOT m.unfinished",
+				  0, NULL);
 	SQL_RUN("INSERT INTO _shard.migration_request (migration_id, request) VALUES ($1, $2)"
 			" ON CONFLICT (migration_id) DO UPDATE SET request = excluded.request",
 			SQL_INT8(id), SQL_TEXT(request));
@@ -341,13 +345,25 @@ Reopen(int64 id)
 	LaunchAtCommit(id, GetCurrentTimestamp());
 }
 
+/*
+ * cancel_migration(id bigint, rollback boolean)
+ */
 Datum
 shard_cancel_migration(PG_FUNCTION_ARGS)
 {
-	int64		id = PG_GETARG_INT64(0);
+	MigrationJob *job;
+	int64		id;
 
-	(void) UnfinishedJob(id);
-	Request(id, "cancel");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	id = PG_GETARG_INT64(0);
+	job = UnfinishedJob(id);
+	if (!PG_ARGISNULL(1) && PG_GETARG_BOOL(1) && job->plan->evacuate)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration " INT64_FORMAT " cannot go back: the shard that it evacuates has no tables any more", id),
+				 errhint("Go on with it by shard.resume_migration(" INT64_FORMAT ").", id)));
+	Request(id, PG_ARGISNULL(1) ? JOB_CANCEL : PG_GETARG_BOOL(1) ? JOB_BACK : JOB_STAY);
 	Reopen(id);
 	ProgressWake(id);
 	PG_RETURN_VOID();
@@ -363,7 +379,7 @@ shard_pause_migration(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("migration " INT64_FORMAT " is not running: %s", id, job->state)));
-	Request(id, "pause");
+	Request(id, JOB_PAUSE);
 	if (strcmp(job->state, "pending") == 0)
 		LaunchAtCommit(id, GetCurrentTimestamp());
 	ProgressWake(id);

@@ -88,7 +88,7 @@ JobRead(int64 id)
 				"    WHERE r.migration_id OPERATOR(pg_catalog.=) m.migration_id),"
 				"   batch_size, rollback_on_failure, start_at,"
 				"   resumed_at OPERATOR(pg_catalog.+) timeout, failures, keys_done, keys_total, error,"
-				"   entities_moved, events_total"
+				"   entities_moved, events_total, turned_back"
 				" FROM _shard.migration m WHERE migration_id OPERATOR(pg_catalog.=) $1", SQL_INT8(id));
 	if (n > 0)
 	{
@@ -110,6 +110,7 @@ JobRead(int64 id)
 		job->error = SqlText(0, 15);
 		job->rows_done = SqlInt8(0, 16);
 		job->rows_total = SqlInt8(0, 17);
+		job->turned_back = SqlText(0, 18);
 	}
 	SqlEnd();
 	if (n == 0)
@@ -164,7 +165,7 @@ void
 JobStarted(int64 id)
 {
 	SqlBegin();
-	SQL_RUN("UPDATE _shard.migration SET state = 'running', error = NULL,"
+	SQL_RUN("UPDATE _shard.migration SET state = 'running', error = turned_back,"
 			"   started_at = COALESCE(started_at, pg_catalog.clock_timestamp()),"
 			"   resumed_at = pg_catalog.clock_timestamp()"
 			" WHERE migration_id OPERATOR(pg_catalog.=) $1", SQL_INT8(id));
@@ -176,7 +177,7 @@ void
 JobPhase(int64 id, const char *phase)
 {
 	SqlBegin();
-	SQL_RUN("UPDATE _shard.migration SET phase = $2, failures = 0"
+	SQL_RUN("UPDATE _shard.migration SET phase = $2, failures = 0, error = turned_back"
 			" WHERE migration_id OPERATOR(pg_catalog.=) $1", SQL_INT8(id), SQL_TEXT(phase));
 	SqlEnd();
 }
@@ -191,8 +192,7 @@ JobBatch(const MigrationJob *job, const BatchReport *report)
 	SqlArg		locked = SQL_INT8(now - report->locked);
 
 	SqlBegin();
-	SQL_RUN("UPDATE _shard.migration SET failures = 0,"
-			"   error = CASE WHEN $2 OPERATOR(pg_catalog.>) 0 THEN NULL ELSE error END,"
+	SQL_RUN("UPDATE _shard.migration SET failures = 0, error = turned_back,"
 			"   keys_done = CASE WHEN $2 OPERATOR(pg_catalog.>) 0"
 			"     THEN keys_done OPERATOR(pg_catalog.+) $3"
 			"     ELSE GREATEST(keys_done OPERATOR(pg_catalog.-) $3, 0) END,"
@@ -230,6 +230,49 @@ DropRequest(int64 id)
 			SQL_INT8(id));
 }
 
+void
+JobDropRequest(int64 id)
+{
+	SqlBegin();
+	DropRequest(id);
+	SqlEnd();
+}
+
+bool
+JobIsFlushing(const MigrationJob *job)
+{
+	return job->direction > 0 && strcmp(job->phase, "flushing") == 0;
+}
+
+/*
+ * On the way back a job can be paused; behind the last batch only a shard that
+ * leaves can still be kept, if it has its tables.
+ */
+bool
+JobHeeds(const MigrationJob *job, const char *request)
+{
+	bool		pause = strcmp(request, JOB_PAUSE) == 0;
+
+	if (job->direction < 0)
+		return pause;
+	if (JobIsFlushing(job))
+		return !pause && job->plan->kind == PLAN_REMOVE_SHARD && !job->plan->evacuate;
+	return true;
+}
+
+bool
+JobIsRequested(const MigrationJob *job)
+{
+	char	   *request = NULL;
+
+	SqlBegin();
+	if (SQL_RUN("SELECT request FROM _shard.migration_request"
+				" WHERE migration_id OPERATOR(pg_catalog.=) $1", SQL_INT8(job->id)) > 0)
+		request = SqlText(0, 1);
+	SqlEnd();
+	return request != NULL && JobHeeds(job, request);
+}
+
 /*
  * From now on, what was moved goes back.
  */
@@ -239,7 +282,7 @@ JobTurnBack(int64 id, const char *error)
 	SqlBegin();
 	DropRequest(id);
 	SQL_RUN("UPDATE _shard.migration SET direction = -1, failures = 0,"
-			"   error = COALESCE($2, error)"
+			"   error = $2, turned_back = $2"
 			" WHERE migration_id OPERATOR(pg_catalog.=) $1", SQL_INT8(id), SQL_TEXT(error));
 	SqlEnd();
 }

@@ -52,7 +52,7 @@ typedef struct MigrationJob
 	char	   *phase;
 	bool		unfinished;
 	int			direction;		/* 1 forward, -1 rolling back */
-	char	   *requested;		/* cancel, pause or NULL */
+	char	   *requested;		/* JOB_CANCEL and so on, or NULL */
 	int			batch_size;
 	bool		rollback_on_failure;
 	TimestampTz start_at;
@@ -63,7 +63,14 @@ typedef struct MigrationJob
 	int64		rows_done;
 	int64		rows_total;
 	char	   *error;
+	char	   *turned_back;	/* the error for which it goes back; NULL = cancelled */
 } MigrationJob;
+
+/* What users ask of a job. */
+#define JOB_PAUSE	"pause"
+#define JOB_CANCEL	"cancel"	/* goes back or stays, as it was started */
+#define JOB_BACK	"back"		/* cancel: what was moved goes back */
+#define JOB_STAY	"stay"		/* cancel: what was moved stays */
 
 /* What a committed batch did. */
 typedef struct BatchReport
@@ -99,10 +106,18 @@ extern void JobLog(int64 id, const char *phase, const char *fmt,...) pg_attribut
 extern void JobStarted(int64 id);
 extern void JobPhase(int64 id, const char *phase);
 extern void JobBatch(const MigrationJob *job, const BatchReport *report);
-extern void JobTurnBack(int64 id, const char *error);
+extern void JobTurnBack(int64 id, const char *error);	/* NULL = cancelled */
 extern void JobEnd(int64 id, const char *state, bool unfinished, bool rolled_back,
 				   const char *error);
 extern int	JobFailure(int64 id, const char *error);	/* returns failures in a row */
+
+/* Is this job at its last step, when all keys have moved? */
+extern bool JobIsFlushing(const MigrationJob *job);
+
+/* Can a request still be acted upon?  Has one been made that can? */
+extern bool JobHeeds(const MigrationJob *job, const char *request);
+extern bool JobIsRequested(const MigrationJob *job);
+extern void JobDropRequest(int64 id);
 
 /* Is a worker at it?  Take the lock that says so, for the life of the session. */
 extern bool JobClaim(int64 id);

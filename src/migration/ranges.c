@@ -38,7 +38,7 @@ Lock(void *arg)
 	Locking    *locking = arg;
 	const MigrationJob *job = locking->job;
 
-	if (!BatchLock(locking->run, job->router, AllShards(job->router), job->id, NULL, NULL,
+	if (!BatchLock(locking->run, job, AllShards(job->router), NULL, NULL,
 				   &locking->report->lock_attempts))
 		return false;
 	locking->report->locked = GetCurrentTimestamp();

@@ -471,8 +471,9 @@ BeginPass(Source *source, KeyMoves *moves)
 	pass->context = context;
 	pass->source = source;
 	pass->moves = moves;
-	pass->rel = table_open(source->leaf, AccessShareLock);
+	/* in the order in which everybody else locks them */
 	pass->parent = table_open(source->parent, AccessShareLock);
+	pass->rel = table_open(source->leaf, AccessShareLock);
 	CheckLeaf(pass->rel);
 	pass->parent_desc = RelationGetDescr(pass->parent);
 	pass->map = RowMapCreate(pass->parent_desc, RelationGetDescr(pass->rel));

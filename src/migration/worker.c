@@ -14,7 +14,9 @@
  *
  * On the way back the frontier goes down again, then a new shard is dropped.
  * An error rolls one step back; it is tried again after a pause, until it has
- * failed JOB_MAX_FAILURES times in a row.
+ * failed JOB_MAX_FAILURES times in a row.  A lock that was not to be had is no
+ * failure, however often.  Requests of users are looked at between steps, and
+ * while a step waits for its locks.
  *
  * Memory: a step's in the transaction's; what batches share in Run.context.
  */
@@ -48,6 +50,9 @@
 #define FIRST_RETRY_PAUSE 200	/* ms; doubles */
 #define FLUSH_PATIENCE "60 s"
 
+/* For locks that nobody else queues behind. */
+#define LOCK_TIMEOUT "10s"
+
 typedef enum StepResult
 {
 	STEP_NEXT,					/* commit; there is more to do */
@@ -58,6 +63,9 @@ typedef enum StepResult
 
 static Run run;
 
+/* What the log has been told that the worker waits for; empty = nothing. */
+static char waits_for[96];
+
 /*
  * Has something happened that can be undone, or gone on with?
  */
@@ -67,10 +75,16 @@ HasBegun(const MigrationJob *job)
 	return strcmp(job->phase, "initializing") != 0;
 }
 
-static bool
-IsFlushing(const MigrationJob *job)
+/*
+ * Tell the log once what we wait for.
+ */
+static void
+LogWaiting(const MigrationJob *job, const char *what)
 {
-	return strcmp(job->phase, "flushing") == 0;
+	if (strncmp(waits_for, what, sizeof(waits_for) - 1) == 0)
+		return;
+	strlcpy(waits_for, what, sizeof(waits_for));
+	JobLog(job->id, job->phase, "waits for %s", what);
 }
 
 /* ---- initializing ---- */
@@ -83,7 +97,7 @@ LockForShape(const MigrationJob *job)
 {
 	int			attempts;
 
-	return BatchLock(&run, job->router, ScopeShards(job->plan), job->id, NULL, NULL, &attempts);
+	return BatchLock(&run, job, ScopeShards(job->plan), NULL, NULL, &attempts);
 }
 
 static void
@@ -139,6 +153,7 @@ DoBatch(const MigrationJob *job)
 		return STEP_BLOCKED;
 	}
 	LogBatch(job, &report);
+	waits_for[0] = '\0';
 	if (result == BATCH_LAST && job->direction > 0)
 		JobPhase(job->id, "flushing");
 	return STEP_NEXT;
@@ -228,7 +243,7 @@ Undo(const MigrationJob *job)
 	if (job->plan->ranges != NULL && job->plan->kind == PLAN_REMOVE_SHARD)
 		ShapeKeepLeaving(job);
 	JobLog(job->id, job->phase, "rolled back");
-	JobEnd(job->id, job->error != NULL ? "failed" : "cancelled", false, true, job->error);
+	JobEnd(job->id, job->turned_back != NULL ? "failed" : "cancelled", false, true, job->turned_back);
 	SHARD_POINT("migration-before-rolled-back");
 	return STEP_END;
 }
@@ -238,41 +253,42 @@ Undo(const MigrationJob *job)
 static StepResult
 Cancel(const MigrationJob *job)
 {
-	if (IsFlushing(job))
+	bool		back = strcmp(job->requested, JOB_BACK) == 0 ||
+		(job->rollback_on_failure && strcmp(job->requested, JOB_STAY) != 0);
+
+	if (JobIsFlushing(job))
 	{
 		JobLog(job->id, job->phase, "cancelled: shard %d stays, without keys", job->plan->shard_index);
 		ShapeKeepLeaving(job);
-		JobEnd(job->id, "cancelled", false, false, job->error);
+		JobEnd(job->id, "cancelled", false, false, NULL);
 		return STEP_END;
 	}
-	if (job->rollback_on_failure && !job->plan->evacuate && HasBegun(job))
+	if (back && !job->plan->evacuate && HasBegun(job))
 	{
 		JobLog(job->id, job->phase, "cancelled: what was moved goes back");
 		JobTurnBack(job->id, NULL);
 		return STEP_NEXT;
 	}
 	JobLog(job->id, job->phase, HasBegun(job) ?
-		   "cancelled: what was moved stays, shard.resume_migration() goes on" : "cancelled");
+		   "cancelled: what was moved stays, shard.resume_migration() goes on" :
+		   "cancelled: nothing was changed");
 	JobEnd(job->id, "cancelled", HasBegun(job), false, NULL);
 	return STEP_END;
-}
-
-/*
- * What a user has asked for, if it is possible now: behind the last batch only
- * a shard that leaves can still be kept.
- */
-static bool
-IsRequestInTime(const MigrationJob *job)
-{
-	return job->requested != NULL && job->direction > 0 &&
-		(!IsFlushing(job) || (job->plan->kind == PLAN_REMOVE_SHARD &&
-							  strcmp(job->requested, "cancel") == 0));
 }
 
 static StepResult
 OnRequest(const MigrationJob *job)
 {
-	if (strcmp(job->requested, "cancel") == 0)
+	if (!JobHeeds(job, job->requested))
+	{
+		JobLog(job->id, job->phase, strcmp(job->requested, JOB_PAUSE) == 0 ?
+			   "is not paused any more: all keys have moved" : job->direction < 0 ?
+			   "what was moved is on its way back already" :
+			   "is not cancelled any more: all keys have moved");
+		JobDropRequest(job->id);
+		return STEP_NEXT;
+	}
+	if (strcmp(job->requested, JOB_PAUSE) != 0)
 		return Cancel(job);
 	JobLog(job->id, job->phase, "paused");
 	JobEnd(job->id, "paused", true, false, job->error);
@@ -287,7 +303,7 @@ static StepResult
 GiveUp(const MigrationJob *job, const char *error)
 {
 	bool		turn_back = job->direction > 0 && job->rollback_on_failure &&
-		!job->plan->evacuate && !IsFlushing(job);
+		!job->plan->evacuate && !JobIsFlushing(job);
 
 	JobLog(job->id, job->phase, "failed: %s", error);
 	if (turn_back)
@@ -311,17 +327,37 @@ TimedOut(const MigrationJob *job)
 						   "what was moved stays, shard.resume_migration() goes on"));
 }
 
+/*
+ * May a batch be written now, or must others follow first?
+ */
+static bool
+PassGate(const MigrationJob *job)
+{
+	static bool closed = false;
+	char	   *behind = GateClosed();
+
+	if (behind != NULL)
+	{
+		LogWaiting(job, psprintf("the lag of %s", behind));
+		ProgressWaiting(waits_for, 0);
+	}
+	else if (closed)
+		JobLog(job->id, job->phase, "goes on");
+	closed = behind != NULL;
+	return !closed;
+}
+
 static StepResult
 Step(int64 id)
 {
 	MigrationJob *job = JobRead(id);
-	bool		migrating;
-	char	   *behind;
+	bool		migrating,
+				ranges;
 
 	if (job == NULL || !job->unfinished ||
 		(strcmp(job->state, "pending") != 0 && strcmp(job->state, "running") != 0))
 		return STEP_END;
-	if (IsRequestInTime(job))
+	if (job->requested != NULL)
 		return OnRequest(job);
 	if (strcmp(job->state, "pending") == 0)
 	{
@@ -335,12 +371,13 @@ Step(int64 id)
 		return STEP_NEXT;
 	}
 	if (job->direction > 0 && job->deadline != 0 && job->deadline < GetCurrentTimestamp() &&
-		!IsFlushing(job))
+		!JobIsFlushing(job))
 		return TimedOut(job);
 
-	run.deadline = job->direction > 0 && !IsFlushing(job) ? job->deadline : 0;
+	run.deadline = job->direction > 0 && !JobIsFlushing(job) ? job->deadline : 0;
 	migrating = CatalogRouter(job->router, false)->migrating;
-	if (IsFlushing(job) && job->direction > 0)
+	ranges = job->direction > 0 && job->plan->ranges != NULL && HasBegun(job);
+	if (JobIsFlushing(job))
 		return Finish(job);
 	if (migrating && EvacuateMustWait(job))
 	{
@@ -349,21 +386,37 @@ Step(int64 id)
 		EvacuateAwaitLake(job);
 		return STEP_NEXT;
 	}
-	if (migrating && (behind = GateClosed()) != NULL)
-	{
-		ProgressWaiting(psprintf("the lag of %s", behind), 0);
+	if ((migrating || ranges) && !PassGate(job))
 		return STEP_WAIT;
-	}
 	if (migrating)
 		return run.blocked ? AwaitLocks(job) : DoBatch(job);
 	if (job->direction < 0)
 		return Undo(job);
-	if (job->plan->ranges != NULL && HasBegun(job))
+	if (ranges)
 		return RangesBatch(&run, job) ? STEP_NEXT : STEP_BLOCKED;
 	return Initialize(job);
 }
 
 /* ---- transactions and errors ---- */
+
+/*
+ * In a transaction of its own: who holds the locks that a step did not get.
+ */
+static void
+LogBlocked(int64 id)
+{
+	MigrationJob *job;
+
+	if (run.blocker == 0)
+		return;
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	job = CatalogExtensionExists() ? JobRead(id) : NULL;
+	if (job != NULL)
+		LogWaiting(job, psprintf("locks on the tables, which process %d holds", run.blocker));
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
 
 static StepResult
 StepInTransaction(int64 id)
@@ -378,10 +431,12 @@ StepInTransaction(int64 id)
 	{
 		AbortCurrentTransaction();
 		RunReset(&run);
+		LogBlocked(id);
 		return result;
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	run.lock_conflicts = 0;
 	return result;
 }
 
@@ -415,6 +470,26 @@ AfterError(int64 id, const char *message)
 	return result;
 }
 
+/*
+ * Somebody held a lock that a step needed, beside those of the cut-over, or we
+ * were the victim of a deadlock: try again, a little later each time.
+ */
+static bool
+IsLockConflict(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+static StepResult
+AfterLockConflict(void)
+{
+	run.lock_conflicts = Min(run.lock_conflicts + 1, 5);
+	ProgressWaiting("a lock; the server's log has the command", 0);
+	WorkerWait((long) FIRST_RETRY_PAUSE << run.lock_conflicts);
+	return STEP_NEXT;
+}
+
 static StepResult
 GuardedStep(int64 id, MemoryContext context)
 {
@@ -440,7 +515,7 @@ GuardedStep(int64 id, MemoryContext context)
 	if (error != NULL)
 	{
 		RunReset(&run);
-		result = AfterError(id, error->message);
+		result = IsLockConflict(error) ? AfterLockConflict() : AfterError(id, error->message);
 		FreeErrorData(error);
 	}
 	return result;
@@ -453,7 +528,7 @@ ConfigureWorker(void)
 	SetConfigOption("synchronous_commit", "on", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("deadlock_timeout", "10ms", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("lock_timeout", LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("row_security", "off", PGC_SUSET, PGC_S_OVERRIDE);
 }

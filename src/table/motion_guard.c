@@ -7,7 +7,8 @@
  * rows.  ALTER TABLE would queue behind it with ACCESS EXCLUSIVE, and everybody
  * else behind ALTER TABLE.  So it is refused at once, with the hint to pause the
  * migration, while a worker is at it; between batches of a paused migration a
- * table may change as it likes, since the next batch begins anew.
+ * table may change as it likes, since the next batch begins anew.  TRUNCATE, DROP
+ * TABLE and LOCK belong to what applications do: they wait for the batch.
  *
  * A shard's schema is found by its name, so it keeps its name.
  */
@@ -15,10 +16,12 @@
 
 #include "access/xact.h"
 #include "catalog/catalog.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -58,47 +61,125 @@ Ask(const char *query, const char *parameter)
 }
 
 /*
- * The table that a command is about to change in a way that a batch would meet.
+ * The tables or indexes that a DROP names: of a trigger, policy or rule the
+ * table is what stands before its own name.
  */
-static RangeVar *
-ChangedTable(Node *statement)
+static List *
+DroppedFrom(DropStmt *drop)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, drop->objects)
+	{
+		if (drop->removeType == OBJECT_INDEX)
+			names = lappend(names, makeRangeVarFromNameList(lfirst(lc)));
+		else if (drop->removeType == OBJECT_TRIGGER || drop->removeType == OBJECT_POLICY ||
+				 drop->removeType == OBJECT_RULE)
+			names = lappend(names, makeRangeVarFromNameList(list_truncate(list_copy(lfirst(lc)),
+																		  list_length(lfirst(lc)) - 1)));
+	}
+	return names;
+}
+
+/*
+ * The tables that a VACUUM (FULL) rewrites, as far as it names them.
+ */
+static List *
+RewrittenBy(VacuumStmt *vacuum)
+{
+	List	   *names = NIL;
+	bool		full = false;
+	ListCell   *lc;
+
+	foreach(lc, vacuum->options)
+		if (strcmp(lfirst_node(DefElem, lc)->defname, "full") == 0)
+			full = defGetBoolean(lfirst(lc));
+	foreach(lc, full ? vacuum->rels : NIL)
+		names = lappend(names, lfirst_node(VacuumRelation, lc)->relation);
+	return names;
+}
+
+static List *
+OneName(RangeVar *name)
+{
+	return name != NULL ? list_make1(name) : NIL;
+}
+
+/*
+ * The tables, or indexes, that a command is about to change in a way that a
+ * batch would meet.
+ */
+static List *
+ChangedTables(Node *statement)
 {
 	switch (nodeTag(statement))
 	{
 		case T_AlterTableStmt:
-			return castNode(AlterTableStmt, statement)->relation;
+			return OneName(castNode(AlterTableStmt, statement)->relation);
 		case T_RenameStmt:
-			return castNode(RenameStmt, statement)->relation;
+			return OneName(castNode(RenameStmt, statement)->relation);
 		case T_AlterObjectSchemaStmt:
-			return castNode(AlterObjectSchemaStmt, statement)->relation;
+			return OneName(castNode(AlterObjectSchemaStmt, statement)->relation);
 		case T_IndexStmt:
-			return castNode(IndexStmt, statement)->relation;
+			return OneName(castNode(IndexStmt, statement)->relation);
 		case T_CreateTrigStmt:
-			return castNode(CreateTrigStmt, statement)->relation;
+			return OneName(castNode(CreateTrigStmt, statement)->relation);
+		case T_CreatePolicyStmt:
+			return OneName(castNode(CreatePolicyStmt, statement)->table);
+		case T_AlterPolicyStmt:
+			return OneName(castNode(AlterPolicyStmt, statement)->table);
+		case T_RuleStmt:
+			return OneName(castNode(RuleStmt, statement)->relation);
+		case T_ClusterStmt:
+			return OneName(castNode(ClusterStmt, statement)->relation);
+		case T_ReindexStmt:
+			return OneName(castNode(ReindexStmt, statement)->relation);
+		case T_VacuumStmt:
+			return RewrittenBy(castNode(VacuumStmt, statement));
+		case T_DropStmt:
+			return DroppedFrom(castNode(DropStmt, statement));
 		default:
-			return NULL;
+			return NIL;
 	}
 }
 
 /*
- * Refuse to change a table of a router in motion, or a part of one.
+ * The table by that name, or whose index it names, or whose part that is.
+ */
+static Oid
+WholeTable(RangeVar *name)
+{
+	Oid			relid = name != NULL ? RangeVarGetRelid(name, NoLock, true) : InvalidOid;
+	char		kind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
+
+	if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)
+		relid = IndexGetRelation(relid, true);
+	if (OidIsValid(relid) && get_rel_relispartition(relid))
+		relid = get_partition_parent(relid, true);
+	return relid;
+}
+
+/*
+ * Refuse to change a table of a router in motion, or a part of one.  In the last
+ * phase nothing moves any more.
  */
 static void
 CheckTable(RangeVar *name)
 {
-	Oid			relid = RangeVarGetRelid(name, NoLock, true);
+	Oid			relid = WholeTable(name);
 	const Router *router;
 	int64		migration;
 
-	if (OidIsValid(relid) && get_rel_relispartition(relid))
-		relid = get_partition_parent(relid, true);
 	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
 		return;
 	router = CatalogRouterForParent(relid);
-	if (router == NULL || !router->migrating)
+	if (router == NULL)
 		return;
 	migration = Ask("SELECT migration_id FROM _shard.migration WHERE router OPERATOR(pg_catalog.=) $1"
-					" AND unfinished AND state OPERATOR(pg_catalog.=) 'running'", router->name);
+					" AND unfinished AND state OPERATOR(pg_catalog.=) 'running'"
+					" AND (phase OPERATOR(pg_catalog.<>) 'flushing' OR direction OPERATOR(pg_catalog.<) 0)",
+					router->name);
 	if (migration == 0)
 		return;
 	ereport(ERROR,
@@ -130,16 +211,17 @@ MotionGuardUtility(PlannedStmt *statement, const char *query_string, bool read_o
 
 	if (!DdlIsOurs() && IsTransactionState() && !creating_extension)
 	{
-		RangeVar   *table = ChangedTable(node);
+		List	   *tables = ChangedTables(node);
+		ListCell   *lc;
 		bool		renames_schema = IsA(node, RenameStmt) &&
 			castNode(RenameStmt, node)->renameType == OBJECT_SCHEMA;
 
-		if ((table != NULL || renames_schema) && CatalogExtensionExists())
+		if ((tables != NIL || renames_schema) && CatalogExtensionExists())
 		{
 			if (renames_schema)
 				CheckSchemaName(castNode(RenameStmt, node));
-			else
-				CheckTable(table);
+			foreach(lc, tables)
+				CheckTable(lfirst(lc));
 		}
 	}
 	(previous_utility ? previous_utility : standard_ProcessUtility)
