@@ -80,7 +80,7 @@ sql(q{
 	SELECT shard.distribute_table('accounts', 'app');
 });
 my $before = sql($shape);
-my $writers = start_bench($node, $script, clients => 2);
+my $writers = start_bench($node, $script, clients => 2, rate => 200);
 await($node, 'SELECT count(*) > 1250 FROM oracle', 'writes');
 
 # Before a worker has begun.
@@ -138,7 +138,7 @@ for my $kind (qw(add remove rebalance))
 	is(sql($shape), $before, "$kind: the router is what it was");
 	check("$kind, cancelled while paused");
 }
-for my $point ('migration-before-initialize', 'migration-before-initialize-commit', 'migration-locked')
+for my $point ('migration-before-initialize', 'migration-locked')
 {
 	$id = request_at_point($kinds{add}, $point, 'pause_migration(ID)');
 	is(migration_end($node, $id), 'paused|f', "$point: paused");
@@ -151,16 +151,13 @@ for my $point ('migration-before-initialize', 'migration-before-initialize-commi
 }
 
 # When all keys have moved, it is too late, but for a shard that is to go.
-for my $request ('cancel', 'pause')
-{
-	$id = request_at_point($kinds{isolate}, $request eq 'cancel' ? 'migration-locked' : 'migration-before-complete',
-		"${request}_migration(ID)");
-	is(migration_end($node, $id), 'complete|f', "isolate: too late to $request");
-	like(log_of($id), qr/is not cancelled any more: all keys have moved; complete$/, 'isolate: the log says so') if $request eq 'cancel';
-	check("isolate, too late to $request");
-	is(migration_end($node, sql(q{SELECT shard.remove_shard('app', 3)})), 'complete|f', 'the shard is removed again');
-	is(sql($shape =~ s/\(SELECT count\(\*\) FROM _shard.migration_request\)/0/r), $before, 'the router is what it was');
-}
+$id = request_at_point($kinds{isolate}, 'migration-locked', 'cancel_migration(ID)');
+is(migration_end($node, $id), 'complete|f', 'isolate: too late to cancel');
+like(log_of($id), qr/is not cancelled any more: all keys have moved; complete$/, 'isolate: the log says so');
+check('isolate, too late to cancel');
+$id = request_at_point(q{SELECT shard.remove_shard('app', 3)}, 'migration-before-complete', 'pause_migration(ID)');
+is(migration_end($node, $id), 'complete|f', 'remove: too late to pause');
+is(sql($shape =~ s/\(SELECT count\(\*\) FROM _shard.migration_request\)/0/r), $before, 'the router is what it was');
 $id = request_at_point($kinds{remove}, 'migration-before-drop', 'cancel_migration(ID)');
 is(migration_end($node, $id), 'cancelled|f', 'remove: cancelled before the drop');
 like(log_of($id), qr/cancelled: shard 1 stays, without keys$/, 'remove: the log tells what is left');
@@ -204,9 +201,11 @@ sql("SELECT shard.pause_migration($id)");
 set_point($node, '');
 is(migration_end($node, $id), 'paused|f', 'paused on the way back');
 check('paused on the way back');
-sql("UPDATE _shard.migration SET failures = 4 WHERE migration_id = $id");
-set_point($node, 'migration-before-drop:error');
+set_point($node, 'migration-before-fill:wait');
 sql("SELECT shard.cancel_migration($id)");
+await_point($node, $id, 'migration-before-fill');
+sql("UPDATE _shard.migration SET failures = 4 WHERE migration_id = $id");
+set_point($node, 'migration-after-copy:error');
 is(migration_end($node, $id), 'failed|f', 'the way back fails for good');
 like(log_of($id), qr/what was moved is on its way back already;/, 'the log says that it was on its way');
 set_point($node, '');

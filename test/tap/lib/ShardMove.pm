@@ -120,7 +120,8 @@ COMMIT;
 }
 
 # Run scripts by pgbench: clients (1), transactions of each (until it is
-# stopped), isolation (read committed).  Serialization failures are tried again.
+# stopped), rate (transactions a second of all; as many as there can be),
+# isolation (read committed).  Serialization failures are tried again.
 sub start_bench
 {
 	my ($node, $scripts, %options) = @_;
@@ -131,6 +132,7 @@ sub start_bench
 	$run{clients} //= 1;
 	$run{handle} = IPC::Run::start(
 		[ 'pgbench', '-n', '-c', $run{clients}, '-j', '1', '--max-tries', '1000',
+			($run{rate} ? ('-R', $run{rate}) : ()),
 			($run{transactions} ? ('-t', $run{transactions}) : ('-T', '1800')),
 			(map { ('-f', $_) } @scripts), $node->connstr('postgres') ],
 		'>', \$run{out}, '2>', \$run{err});
