@@ -162,7 +162,8 @@ WholeTable(RangeVar *name)
 
 /*
  * Refuse to change a table of a router in motion, or a part of one.  In the last
- * phase nothing moves any more.
+ * phase nothing moves any more; and what the journal says is running has no
+ * worker where it has just been restored from a dump.
  */
 static void
 CheckTable(RangeVar *name)
@@ -176,9 +177,11 @@ CheckTable(RangeVar *name)
 	router = CatalogRouterForParent(relid);
 	if (router == NULL)
 		return;
-	migration = Ask("SELECT migration_id FROM _shard.migration WHERE router OPERATOR(pg_catalog.=) $1"
-					" AND unfinished AND state OPERATOR(pg_catalog.=) 'running'"
-					" AND (phase OPERATOR(pg_catalog.<>) 'flushing' OR direction OPERATOR(pg_catalog.<) 0)",
+	migration = Ask("SELECT m.migration_id FROM _shard.migration m JOIN _shard.migration_status() s"
+					"   ON s.migration_id OPERATOR(pg_catalog.=) m.migration_id"
+					" WHERE m.router OPERATOR(pg_catalog.=) $1 AND m.unfinished"
+					" AND m.state OPERATOR(pg_catalog.=) 'running'"
+					" AND (m.phase OPERATOR(pg_catalog.<>) 'flushing' OR m.direction OPERATOR(pg_catalog.<) 0)",
 					router->name);
 	if (migration == 0)
 		return;

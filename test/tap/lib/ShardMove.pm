@@ -169,8 +169,8 @@ sub bench_errors
 # are written to, if by the same transactions.
 sub is_oracle_equal
 {
-	my ($node, $table, $oracle, $name) = @_;
-	return is($node->safe_psql('postgres', qq{SELECT count(*) FROM (
+	my ($node, $table, $oracle, $name, $database) = @_;
+	return is($node->safe_psql($database // 'postgres', qq{SELECT count(*) FROM (
 		(SELECT * FROM $table EXCEPT ALL SELECT * FROM $oracle)
 		UNION ALL (SELECT * FROM $oracle EXCEPT ALL SELECT * FROM $table)) d}),
 		'0', "$name: no row of $table is lost, doubled or changed");
