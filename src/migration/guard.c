@@ -10,6 +10,17 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+/*
+ * A cancel of the statement, as against a limit of time that ran out for what
+ * was waited for: both have one SQLSTATE.
+ */
+static bool
+IsCancel(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
+		strcmp(error->funcname, "ProcessInterrupts") == 0;
+}
+
 char *
 RunGuarded(void (*fn) (void *), void *arg)
 {
@@ -34,7 +45,7 @@ RunGuarded(void (*fn) (void *), void *arg)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		if (IsCancel(error))
 			ReThrowError(error);
 		message = pstrdup(error->message);
 		FreeErrorData(error);

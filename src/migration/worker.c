@@ -338,8 +338,9 @@ PassGate(const MigrationJob *job)
 
 	if (behind != NULL)
 	{
-		LogWaiting(job, psprintf("the lag of %s", behind));
-		ProgressWaiting(waits_for, 0);
+		ProgressWaiting(psprintf("the lag of %s", behind), 0);
+		if (!closed)
+			JobLog(job->id, job->phase, "waits for the lag of %s", behind);
 	}
 	else if (closed)
 		JobLog(job->id, job->phase, "goes on");

@@ -28,21 +28,10 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(set_point await await_point migration_end
+our @EXPORT = qw(await await_point migration_end
   write_script oracle_writer start_bench finish_bench stop_bench is_oracle_equal);
 
 my $dir;
-
-# Set shard.point, and be sure that every process that starts from now on has
-# it: they inherit the postmaster's, as the session does that asks.
-sub set_point
-{
-	my ($node, $value) = @_;
-	$node->append_conf('postgresql.conf', "shard.point = '$value'");
-	$node->reload();
-	await($node, "SELECT current_setting('shard.point') = '$value'", "shard.point = $value");
-	return;
-}
 
 # Wait until a query returns true; die, and tell what everybody does, if it does not.
 sub await
