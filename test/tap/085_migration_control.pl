@@ -146,8 +146,7 @@ $standby->append_conf('postgresql.conf', "hot_standby = on");
 $standby->start();
 $node->wait_for_catchup($standby);
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
-$node->append_conf('postgresql.conf', 'shard.migration_max_lag = 1MB');
-$node->reload();
+set_setting($node, 'shard.migration_max_lag' => '1MB');
 sql(q{CREATE TABLE ballast AS SELECT repeat('x', 1000) FROM generate_series(1, 3000)});
 $m2 = sql(q{SELECT shard.add_shard('two')});
 await($node, "SELECT waiting_for = 'the lag of standby standby' FROM shard.migration_progress WHERE migration_id = $m2",
