@@ -131,23 +131,47 @@ PresentSketch(int partition, const WindowLevel *level, int64 second)
 	return SketchAt(partition, bucket);
 }
 
+uint64
+HotKeysHash(uint32 owner, const char *key, size_t len)
+{
+	return hash_bytes_extended((const unsigned char *) key, (int) len, owner);
+}
+
+int
+HotKeysPartition(uint64 hash)
+{
+	return (int) ((hash >> 32) % HOT_KEY_PARTITIONS);
+}
+
+uint32
+HotKeysCapacity(void)
+{
+	return shared == NULL ? 0 : shared->capacity;
+}
+
+void
+HotKeysAddCounted(int partition, const SketchKey *keys, const uint64 *counts, uint32 n,
+				  uint64 rest, uint64 total)
+{
+	int64		second = GetCurrentTimestamp() / USECS_PER_SEC;
+
+	LockPartition(partition);
+	for (int i = 0; i < WINDOW_LEVELS; i++)
+		SketchAddCounted(PresentSketch(partition, &WindowLevels[i], second), keys, counts, n, rest, total);
+	ReleasePartition(partition);
+}
+
 void
 HotKeysAdd(uint32 owner, int shard_index, const char *key, size_t len, uint64 n)
 {
 	SketchKey	sketch_key = {owner, (int16) shard_index};
-	int64		second = GetCurrentTimestamp() / USECS_PER_SEC;
-	int			partition;
 
 	if (shared == NULL || owner == 0)
 		return;
-	sketch_key.hash = hash_bytes_extended((const unsigned char *) key, (int) len, owner);
+	sketch_key.hash = HotKeysHash(owner, key, len);
 	sketch_key.key = key;
 	sketch_key.len = len;
-	partition = (int) ((sketch_key.hash >> 32) % HOT_KEY_PARTITIONS);
-	LockPartition(partition);
-	for (int i = 0; i < WINDOW_LEVELS; i++)
-		SketchAdd(PresentSketch(partition, &WindowLevels[i], second), &sketch_key, n);
-	ReleasePartition(partition);
+	HotKeysAddCounted(HotKeysPartition(sketch_key.hash), &sketch_key, &n, 1, 0, n);
 }
 
 /* ---- reading ---- */

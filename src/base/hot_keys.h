@@ -32,6 +32,20 @@ extern void HotKeysInit(void);
 /* Count accesses to a key of a router, by the id of the router's counters. */
 extern void HotKeysAdd(uint32 owner, int shard_index, const char *key, size_t len, uint64 n);
 
+/*
+ * For a process that counts many: the same, but counted here first and handed to
+ * the others by HotKeysPublish(), or when the keys have become many.
+ */
+extern void HotKeysCount(uint32 owner, int shard_index, const char *key, size_t len);
+extern void HotKeysPublish(void);
+
+/* As HotKeysAdd(), of keys of one partition; counts as SketchAddCounted() has them. */
+extern void HotKeysAddCounted(int partition, const SketchKey *keys, const uint64 *counts, uint32 n,
+							  uint64 rest, uint64 total);
+extern uint64 HotKeysHash(uint32 owner, const char *key, size_t len);
+extern int	HotKeysPartition(uint64 hash);
+extern uint32 HotKeysCapacity(void);	/* counters of a sketch; 0 without shared memory */
+
 /* What is known of a router's keys in a window: *n of them, in no order. */
 extern HotKey *HotKeysCollect(uint32 owner, const WindowRange *range, int *n);
 

@@ -196,7 +196,7 @@ SetKey(SketchEntry *entry, const SketchKey *key)
 	memcpy(entry->key, key->key, key->len < SKETCH_KEY_MAX ? key->len : SKETCH_KEY_MAX);
 }
 
-static void
+static SketchEntry *
 AddEntry(Sketch *sketch, uint32 slot, const SketchKey *key, uint64 n)
 {
 	uint16		number = (uint16) sketch->used++;
@@ -208,12 +208,13 @@ AddEntry(Sketch *sketch, uint32 slot, const SketchKey *key, uint64 n)
 	IndexOf(sketch)[slot] = number;
 	HeapPut(sketch, number, number);
 	HeapRise(sketch, number);
+	return entry;
 }
 
 /*
  * Give the smallest counter to a new key.
  */
-static void
+static SketchEntry *
 ReplaceEntry(Sketch *sketch, const SketchKey *key, uint64 n)
 {
 	uint16		number = Heap(sketch)[0];
@@ -225,24 +226,57 @@ ReplaceEntry(Sketch *sketch, const SketchKey *key, uint64 n)
 	entry->count += n;
 	IndexOf(sketch)[IndexSlot(sketch, key->owner, key->hash)] = number;
 	HeapSink(sketch, number);
+	return entry;
+}
+
+/*
+ * Returns the key's counter.
+ */
+static SketchEntry *
+Count(Sketch *sketch, const SketchKey *key, uint64 n)
+{
+	uint32		slot = IndexSlot(sketch, key->owner, key->hash);
+	uint16		number = IndexOf(sketch)[slot];
+
+	if (number != NOTHING)
+	{
+		Entries(sketch)[number].count += n;
+		HeapSink(sketch, number);
+		return &Entries(sketch)[number];
+	}
+	if (sketch->used < sketch->capacity)
+		return AddEntry(sketch, slot, key, n);
+	return ReplaceEntry(sketch, key, n);
 }
 
 void
 SketchAdd(Sketch *sketch, const SketchKey *key, uint64 n)
 {
-	uint32		slot = IndexSlot(sketch, key->owner, key->hash);
-	uint16		number = IndexOf(sketch)[slot];
-
 	sketch->total += n;
-	if (number != NOTHING)
+	(void) Count(sketch, key, n);
+}
+
+/*
+ * Any key may have occurred "rest" times, so all counters and the floor grow by
+ * that as by an error; of the keys that were counted it is known better.  Errors
+ * stay below total / capacity, since at least capacity keys occurred "rest" times
+ * or more.
+ */
+void
+SketchAddCounted(Sketch *sketch, const SketchKey *keys, const uint64 *counts, uint32 n,
+				 uint64 rest, uint64 total)
+{
+	SketchEntry *entries = Entries(sketch);
+
+	sketch->total += total;
+	sketch->floor += rest;
+	for (uint32 i = 0; rest > 0 && i < sketch->used; i++)
 	{
-		Entries(sketch)[number].count += n;
-		HeapSink(sketch, number);
+		entries[i].count += rest;
+		entries[i].error += rest;
 	}
-	else if (sketch->used < sketch->capacity)
-		AddEntry(sketch, slot, key, n);
-	else
-		ReplaceEntry(sketch, key, n);
+	for (uint32 i = 0; i < n; i++)
+		Count(sketch, &keys[i], counts[i] - rest)->error -= rest;
 }
 
 /*

@@ -64,6 +64,15 @@ extern void SketchReset(Sketch *sketch);
 
 extern void SketchAdd(Sketch *sketch, const SketchKey *key, uint64 n);
 
+/*
+ * Add a part of the stream that was counted exactly elsewhere: the numbers of its
+ * n most frequent keys, at least as many as there are counters if "rest", the most
+ * that any other key occurred in it, is not 0.  total: the part's weight.  The
+ * bounds hold as if each key had been added when it came.
+ */
+extern void SketchAddCounted(Sketch *sketch, const SketchKey *keys, const uint64 *counts, uint32 n,
+							 uint64 rest, uint64 total);
+
 /* The most that a key without a counter can have occurred. */
 extern uint64 SketchFloor(const Sketch *sketch);
 

@@ -29,6 +29,7 @@
 #define MAX_IDLE 4
 #define CONNECT_TIMEOUT_MS 10000	/* the engine needs less than one to restart */
 #define KEEP_BYTES (4 * 1024 * 1024)
+#define SEND_BUFFER (1024 * 1024)
 
 static dlist_head acquired = DLIST_STATIC_INIT(acquired);
 static dlist_head idle = DLIST_STATIC_INIT(idle);
@@ -68,7 +69,7 @@ ConnectionClose(EngineConn *conn)
 	}
 	conn->header_used = conn->payload_used = conn->payload_len = 0;
 	conn->out.len = 0;
-	conn->busy = false;
+	conn->busy = conn->appending = conn->sending = false;
 }
 
 void
@@ -93,6 +94,7 @@ static bool
 OpenSocket(EngineConn *conn)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX,.sun_path = ENGINE_SOCKET};
+	int			buffer = SEND_BUFFER;
 
 	if (!AcquireExternalFD())
 		TooManyFiles();
@@ -104,6 +106,8 @@ OpenSocket(EngineConn *conn)
 				(errcode_for_socket_access(),
 				 errmsg("could not create a socket for the engine: %m")));
 	}
+	/* As much as the system allows: we fill a chunk while the engine takes the last. */
+	(void) setsockopt(conn->fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
 	if (!pg_set_noblock(conn->fd) ||
 		connect(conn->fd, (struct sockaddr *) &address, sizeof(address)) != 0)
 	{
@@ -173,6 +177,7 @@ TryFlush(EngineConn *conn)
 {
 	size_t		sent = 0;
 
+	conn->sending = true;
 	while (sent < conn->out.len)
 	{
 		ssize_t		n = send(conn->fd, conn->out.data + sent, conn->out.len - sent, MSG_NOSIGNAL);
@@ -188,6 +193,7 @@ TryFlush(EngineConn *conn)
 			return false;
 	}
 	conn->out.len = 0;
+	conn->sending = false;
 	return true;
 }
 
@@ -522,8 +528,11 @@ Cleanup(bool is_commit, SubTransactionId subid)
 
 		if (conn->kept)
 		{
-			/* Its owner will find it closed; nothing sensible can follow. */
-			if (!is_commit && conn->busy)
+			/*
+			 * Its owner will find it closed; nothing sensible can follow,
+			 * unless all that is out are whole chunks of an append.
+			 */
+			if (!is_commit && conn->busy && (!conn->appending || conn->sending))
 				ConnectionClose(conn);
 			continue;
 		}

@@ -24,6 +24,8 @@ struct EngineConn
 	SubTransactionId subid;		/* that acquired it */
 	bool		stateful;		/* may own temporary tables */
 	bool		busy;			/* frames of a request are outstanding */
+	bool		appending;		/* between the chunks of an append */
+	bool		sending;		/* a frame may be out in part */
 	TimestampTz deadline;		/* 0 = none */
 
 	/* The frame being received; survives an error in the middle. */

@@ -13,7 +13,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
-#define SEND_AT_BYTES (256 * 1024)
+#define SEND_AT_BYTES (64 * 1024)
 
 struct EngineResult
 {
@@ -287,7 +287,15 @@ EngineAppendBegin(EngineConn *conn, const char *table)
 	start = FrameBegin(&conn->out, FRAME_APPEND);
 	PutText(&conn->out, table);
 	FrameEnd(&conn->out, start);
-	conn->busy = true;
+	conn->busy = conn->appending = true;
+}
+
+/* Raise that the connection was lost, if it was. */
+static void
+RequireOpen(EngineConn *conn)
+{
+	if (conn->fd == PGINVALID_SOCKET)
+		ConnectionOpen(conn);
 }
 
 void
@@ -296,8 +304,7 @@ EngineAppend(EngineConn *conn, const WireChunk *chunk)
 	size_t		len = ChunkEncodedSize(chunk);
 	size_t		start;
 
-	if (conn->fd == PGINVALID_SOCKET)
-		ConnectionOpen(conn);	/* raises that it was lost */
+	RequireOpen(conn);
 	start = FrameBegin(&conn->out, FRAME_CHUNK);
 	FrameBufferReserve(&conn->out, len);
 	ChunkEncode(chunk, conn->out.data + conn->out.len);
@@ -314,6 +321,8 @@ EngineAppendEnd(EngineConn *conn)
 	FrameType	type;
 	int64		rows;
 
+	RequireOpen(conn);
+	conn->appending = false;
 	FrameEnd(&conn->out, FrameBegin(&conn->out, FRAME_APPEND_END));
 	ConnectionFlush(conn);
 	type = ConnectionReceive(conn);

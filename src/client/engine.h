@@ -113,7 +113,9 @@ extern int64 EngineRun(EngineConn *conn, const char *sql);
 
 /*
  * Append chunks to a temporary table of this connection, in column order.  Rows
- * of a table have no order in the engine: not even rowid is that of appending.
+ * of a table have no order in the engine: not even rowid is that of appending.  The
+ * engine takes chunks in while the caller makes the next ones; an error is told
+ * at the end.  An append on a kept connection goes on over transaction ends.
  */
 extern void EngineAppendBegin(EngineConn *conn, const char *table);
 extern void EngineAppend(EngineConn *conn, const WireChunk *chunk);

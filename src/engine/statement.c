@@ -4,8 +4,48 @@
  */
 #include "engine/statement.h"
 
+#include <sched.h>
+#include <time.h>
+
 #include "engine/fail.h"
 #include "wire/frame.h"
+
+/* Looks for more work before this thread sleeps, and how long it does then. */
+#define BUSY_LOOKS 20
+#define SHORTEST_SLEEP_NS 50000
+#define LONGEST_SLEEP_NS 400000
+
+/*
+ * Work on the statement until it has a result.  While all that is left of it is
+ * in the hands of other threads, DuckDB's own loop would use up a core that
+ * these, or the server, have need of.
+ */
+static void
+Work(duckdb_pending_result pending)
+{
+	struct timespec sleep = {0, SHORTEST_SLEEP_NS};
+	duckdb_pending_state state;
+	int			looks = 0;
+
+	while ((state = duckdb_pending_execute_task(pending)) != DUCKDB_PENDING_RESULT_READY)
+	{
+		if (state == DUCKDB_PENDING_ERROR)
+			FailWithText(duckdb_pending_error(pending));
+		if (state != DUCKDB_PENDING_NO_TASKS_AVAILABLE)
+		{
+			looks = 0;
+			sleep.tv_nsec = SHORTEST_SLEEP_NS;
+		}
+		else if (looks++ < BUSY_LOOKS)
+			sched_yield();
+		else
+		{
+			nanosleep(&sleep, NULL);
+			if (sleep.tv_nsec < LONGEST_SLEEP_NS)
+				sleep.tv_nsec *= 2;
+		}
+	}
+}
 
 static void
 Extract(Statement *statement, duckdb_connection con, const char *sql)
@@ -52,6 +92,7 @@ StatementStart(Statement *statement, duckdb_connection con, const char *sql, boo
 	if ((is_select ? duckdb_pending_prepared_streaming(statement->prepared, &statement->pending)
 		 : duckdb_pending_prepared(statement->prepared, &statement->pending)) == DuckDBError)
 		FailWithText(duckdb_pending_error(statement->pending));
+	Work(statement->pending);
 	statement->has_result = true;
 	if (duckdb_execute_pending(statement->pending, &statement->result) == DuckDBError)
 		FailWithText(duckdb_result_error(&statement->result));

@@ -20,6 +20,7 @@
 #include "pipeline/changes.h"
 #include "pipeline/letters.h"
 #include "pipeline/schema.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -33,13 +34,31 @@ static MemoryContext batch_context = NULL;
 static MemoryContext row_context = NULL;
 static ChangeBatch *batch = NULL;
 static int64 unsent_bytes = 0;
+static ChangeSegment *sending = NULL;	/* whose append is open in the engine */
 static HTAB *filters = NULL;
 static List *left_out = NIL;	/* of Oid: tables whose changes are not kept */
+
+/*
+ * End the append that is open, and raise what went wrong with it.
+ */
+static void
+EndSending(void)
+{
+	ChangeSegment *segment = sending;
+
+	if (segment == NULL)
+		return;
+	sending = NULL;
+	LettersAtHand(segment->table->parent);
+	(void) EngineAppendEnd(batch->conn);
+	LettersAtHand(InvalidOid);
+}
 
 EngineConn *
 ChangesConnection(void)
 {
 	(void) ChangesBatch();
+	EndSending();
 	if (batch->conn == NULL)
 		batch->conn = EngineAcquireKept();
 	return batch->conn;
@@ -80,6 +99,7 @@ ChangesReset(void)
 
 	if (batch == NULL)
 		return;
+	EndSending();
 	conn = batch->conn;
 	foreach(lc, batch->tables)
 	{
@@ -93,6 +113,7 @@ ChangesReset(void)
 	}
 	LettersReset();
 	batch = NULL;
+	sending = NULL;
 	unsent_bytes = 0;
 	MemoryContextReset(batch_context);
 	LayoutForgetChanges();
@@ -350,6 +371,10 @@ Target(Leaf *leaf, ChangeTxn *txn)
 
 /* ---- sending ---- */
 
+/*
+ * Send a segment's full chunks.  The append stays open, so that the engine takes
+ * them in while the next ones are filled.
+ */
 static void
 PushSegment(ChangeSegment *segment)
 {
@@ -357,6 +382,8 @@ PushSegment(ChangeSegment *segment)
 
 	if (segment->full == NIL)
 		return;
+	if (sending != segment)
+		(void) ChangesConnection();
 	LettersAtHand(segment->table->parent);
 	if (!segment->created)
 	{
@@ -364,10 +391,11 @@ PushSegment(ChangeSegment *segment)
 										ChangesColumnSql(segment->layout)));
 		segment->created = true;
 	}
-	EngineAppendBegin(batch->conn, segment->name);
+	if (sending != segment)
+		EngineAppendBegin(batch->conn, segment->name);
+	sending = segment;
 	foreach(lc, segment->full)
 		EngineAppend(batch->conn, lfirst(lc));
-	EngineAppendEnd(batch->conn);
 	foreach(lc, segment->full)
 		ChunkReset(lfirst(lc));
 	segment->spare = list_concat(segment->spare, segment->full);
@@ -382,7 +410,6 @@ PushFull(void)
 	ListCell   *lc,
 			   *lc2;
 
-	(void) ChangesConnection();
 	foreach(lc, batch->tables)
 		foreach(lc2, ((TableChanges *) lfirst(lc))->segments)
 			PushSegment(lfirst(lc2));
@@ -398,6 +425,7 @@ ChangesPush(ChangeBatch *b)
 			   *lc2;
 
 	Assert(b == batch);
+	HotKeysPublish();
 	foreach(lc, batch->tables)
 	{
 		foreach(lc2, ((TableChanges *) lfirst(lc))->segments)
@@ -415,6 +443,7 @@ ChangesPush(ChangeBatch *b)
 		}
 	}
 	PushFull();
+	(void) ChangesConnection();
 }
 
 int64
@@ -441,6 +470,9 @@ EndRow(ChangeSegment *segment, Size bytes)
 
 		segment->full = lappend(segment->full, segment->filling);
 		segment->filling = NULL;
+		if (sending == NULL || sending == segment)
+			PushSegment(segment);
+		LettersAtHand(InvalidOid);
 		MemoryContextSwitchTo(old);
 		if (unsent_bytes > PUSH_BYTES)
 			PushFull();
@@ -527,11 +559,13 @@ PutInt(WireChunk *chunk, int col, int32 value)
 }
 
 /*
- * Text of a partition key that is a column; NULL if there is none.
+ * Text of a partition key that is a column, until the next call; NULL if there is
+ * none.
  */
 static char *
 KeyPart(const LayoutColumn *col, Datum value, bool isnull, size_t *len)
 {
+	static char digits[MAXINT8LEN + 1];
 	char	   *text;
 
 	if (isnull || IsUnchanged(col, value, false))
@@ -542,6 +576,18 @@ KeyPart(const LayoutColumn *col, Datum value, bool isnull, size_t *len)
 
 		*len = VARSIZE_ANY_EXHDR(v);
 		return VARDATA_ANY(v);
+	}
+	switch (col->typid)
+	{
+		case INT2OID:
+			*len = pg_ltoa(DatumGetInt16(value), digits);
+			return digits;
+		case INT4OID:
+			*len = pg_ltoa(DatumGetInt32(value), digits);
+			return digits;
+		case INT8OID:
+			*len = pg_lltoa(DatumGetInt64(value), digits);
+			return digits;
 	}
 	text = CatalogKeyText(col->typid, value);
 	*len = strlen(text);
@@ -643,7 +689,7 @@ CountWrite(Leaf *leaf, const WireChunk *chunk, int shard)
 	if (router == NULL || !router->track_access || ChunkIsNull(chunk, 6, chunk->nrows))
 		return;
 	key = ChunkGetBytes(chunk, 6, chunk->nrows, &len);
-	HotKeysAdd(leaf->counters.id, shard, key, len, 1);
+	HotKeysCount(leaf->counters.id, shard, key, len);
 }
 
 static void

@@ -459,12 +459,16 @@ BuildLeaf(Leaf *leaf, Relation rel)
 Leaf *
 LayoutLeaf(Relation rel)
 {
+	static Leaf *leaf = NULL;	/* the last one; entries are never removed */
 	Oid			relid = RelationGetRelid(rel);
 	bool		found;
-	Leaf	   *leaf = hash_search(leaves, &relid, HASH_ENTER, &found);
 
-	if (!found)
-		memset((char *) leaf + sizeof(Oid), 0, sizeof(Leaf) - sizeof(Oid));
+	if (leaf == NULL || leaf->relid != relid)
+	{
+		leaf = hash_search(leaves, &relid, HASH_ENTER, &found);
+		if (!found)
+			memset((char *) leaf + sizeof(Oid), 0, sizeof(Leaf) - sizeof(Oid));
+	}
 	if (!leaf->valid)
 		BuildLeaf(leaf, rel);
 	return leaf;

@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "base/compat.h"
+#include "base/hot_keys.h"
 #include "base/origin.h"
 #include "base/points.h"
 #include "base/settings.h"
@@ -612,6 +613,7 @@ Loop(void)
 			Flush();
 		else if (!more)
 		{
+			HotKeysPublish();
 			if (ChangesBatch()->rows == 0)
 				FollowIdle();
 			WorkerWait(WaitMs());

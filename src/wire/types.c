@@ -6,35 +6,6 @@
 
 #include <stdio.h>
 
-int
-LakeKindWidth(LakeKind kind)
-{
-	switch (kind)
-	{
-		case LAKE_BOOLEAN:
-			return 1;
-		case LAKE_INT:
-		case LAKE_FLOAT:
-		case LAKE_DATE:
-			return 4;
-		case LAKE_LONG:
-		case LAKE_DOUBLE:
-		case LAKE_TIME:
-		case LAKE_TIMESTAMP:
-		case LAKE_TIMESTAMPTZ:
-			return 8;
-		case LAKE_DECIMAL:
-		case LAKE_UUID:
-			return 16;
-		case LAKE_STRING:
-		case LAKE_BINARY:
-		case LAKE_JSON:
-		case LAKE_NESTED:
-			return 0;
-	}
-	shard_fail(FAIL_CORRUPT, "unknown value type %d", (int) kind);
-}
-
 typedef struct LakeKindName
 {
 	LakeKind	kind;

@@ -38,7 +38,34 @@ typedef struct LakeType
 } LakeType;
 
 /* Bytes of one value in a wire chunk; 0 where it varies. */
-extern int	LakeKindWidth(LakeKind kind);
+static inline int
+LakeKindWidth(LakeKind kind)
+{
+	switch (kind)
+	{
+		case LAKE_BOOLEAN:
+			return 1;
+		case LAKE_INT:
+		case LAKE_FLOAT:
+		case LAKE_DATE:
+			return 4;
+		case LAKE_LONG:
+		case LAKE_DOUBLE:
+		case LAKE_TIME:
+		case LAKE_TIMESTAMP:
+		case LAKE_TIMESTAMPTZ:
+			return 8;
+		case LAKE_DECIMAL:
+		case LAKE_UUID:
+			return 16;
+		case LAKE_STRING:
+		case LAKE_BINARY:
+		case LAKE_JSON:
+		case LAKE_NESTED:
+			return 0;
+	}
+	shard_fail(FAIL_CORRUPT, "unknown value type %d", (int) kind);
+}
 
 /* DuckDB's name of the type, such as "DECIMAL(12,2)", into buf (>= 32 bytes). */
 extern const char *LakeTypeEngineName(LakeType type, char *buf, size_t size);

@@ -216,6 +216,75 @@ TestForget(void)
 	mem_free(sketch);
 }
 
+/* Which of a part's keys to hand over: a total order of its counts, downwards. */
+static const uint64 *part_counts;
+
+static int
+ByCount(const void *a, const void *b)
+{
+	uint64		x = part_counts[*(const int *) a];
+	uint64		y = part_counts[*(const int *) b];
+
+	return x < y ? 1 : x > y ? -1 : *(const int *) a - *(const int *) b;
+}
+
+/* The keys of a part of the stream, counted exactly, of which the top ones are added. */
+static void
+AddPart(Sketch *sketch, uint32 owner, int length, double s, uint32 top)
+{
+	static uint64 counts[NKEYS];
+	static int	order[NKEYS];
+	static char texts[NKEYS][32];
+	static SketchKey keys[NKEYS];
+	static uint64 top_counts[NKEYS];
+	uint32		n = 0;
+
+	memset(counts, 0, sizeof(counts));
+	for (int i = 0; i < length; i++)
+		counts[Zipf(s)]++;
+	for (int i = 0; i < NKEYS; i++)
+	{
+		order[i] = i;
+		exact[owner][i] += counts[i];
+	}
+	part_counts = counts;
+	qsort(order, NKEYS, sizeof(int), ByCount);
+	while (n < top && n < NKEYS && counts[order[n]] > 0)
+	{
+		keys[n] = Key(owner, order[n], texts[n], sizeof(texts[n]));
+		top_counts[n] = counts[order[n]];
+		n++;
+	}
+	SketchAddCounted(sketch, keys, top_counts, n, n < NKEYS ? counts[order[n]] : 0, length);
+}
+
+static void
+TestParts(uint32 capacity, double s, const char *what)
+{
+	Sketch	   *sketch = Make(capacity);
+	uint64		total = 0;
+
+	for (int i = 0; i < 40; i++)
+	{
+		int			length = i % 5 == 0 ? 7 : 1 + (int) (Random() * 4000);
+
+		AddPart(sketch, 0, length, s, capacity);
+		for (int j = 0; j < 50; j++)
+			Add(sketch, 1, (int) (Random() * NKEYS), 1);
+		total += length + 50;
+		if (i == 20)
+			SketchForget(sketch, 1);
+		if (i == 20)
+			memset(exact[1], 0, sizeof(exact[1]));
+	}
+	is_uint(sketch->total, total, "%s: the weight is all there", what);
+	CheckBounds(sketch, 0, what);
+	if (s >= 1 && capacity > 1)
+		for (int i = 0; i < 5; i++)
+			ok(Find(sketch, 0, i) != NULL, "%s: key of rank %d is there", what, i);
+	mem_free(sketch);
+}
+
 static void
 TestLongKeys(void)
 {
@@ -245,6 +314,9 @@ main(void)
 	TestZipf(1, 1.0, "one counter");
 	TestWeights();
 	TestForget();
+	TestParts(64, 0, "parts, even, 64 counters");
+	TestParts(128, 1.0, "parts, Zipf, 128 counters");
+	TestParts(1, 1.0, "parts, one counter");
 	TestLongKeys();
 	return done_testing();
 }
