@@ -651,6 +651,7 @@ FoldBounds(EngineConn *conn, const TableLayout *layout, const LakeTable *state,
 {
 	const IcebergSchema *schema = IcebergCurrentSchema(state->metadata);
 	LakeCondition *conditions = palloc0(3 * Max(layout->nkeys, 1) * sizeof(LakeCondition));
+	bool	   *few = palloc0(2 * Max(layout->nkeys, 1) * sizeof(bool));	/* values, by estimate */
 	int			nbounds;
 	EngineResult *result;
 	WireChunk  *chunk;
@@ -659,21 +660,23 @@ FoldBounds(EngineConn *conn, const TableLayout *layout, const LakeTable *state,
 	if (layout->whole_row)
 		return conditions;		/* nulls among the keys */
 	result = EngineExecute(conn, psprintf("SELECT %s FROM %s",
-										  FoldKeyList(layout, "min(k#), max(k#)", ", "), relation),
+										  FoldKeyList(layout, "min(k#), max(k#), approx_count_distinct(k#)", ", "),
+										  relation),
 						   NULL, 0);
 	chunk = EngineFetch(result);
-	for (int i = 0; chunk != NULL && i < 2 * layout->nkeys; i++)
+	for (int i = 0; chunk != NULL && i < 3 * layout->nkeys; i++)
 	{
-		const LayoutColumn *col = &layout->cols[layout->keys[i / 2]];
+		const LayoutColumn *col = &layout->cols[layout->keys[i / 3]];
 		const IcebergField *field = SchemaColumn(schema, 0, col->attnum);
 		LakeCondition *condition = &conditions[*n];
 
 		/* Of a column that is being widened the files' bounds have another type. */
 		if (field == NULL || strcmp(LakeFieldEngineType(field), LayoutEngineType(col)) != 0 ||
-			col->null_key || !Prunable(col) || ChunkIsNull(chunk, i, 0))
+			col->null_key || !Prunable(col) || i % 3 == 2 || ChunkIsNull(chunk, i, 0))
 			continue;
+		few[*n] = i % 3 == 0 && ChunkGetInt64(chunk, i + 2, 0) <= 2 * MOST_KEY_VALUES;
 		condition->field_id = field->id;
-		condition->op = i % 2 == 0 ? LAKE_GE : LAKE_LE;
+		condition->op = i % 3 == 0 ? LAKE_GE : LAKE_LE;
 		condition->nvalues = 1;
 		condition->values = palloc(sizeof(IcebergBytes));
 		condition->values[0] = BoundAt(chunk, i, 0, col->codec.type);
@@ -684,7 +687,7 @@ FoldBounds(EngineConn *conn, const TableLayout *layout, const LakeTable *state,
 	/* Few keys: files between the least and the greatest that hold none of them. */
 	nbounds = *n;
 	for (int i = 0; i < nbounds; i++)
-		if (conditions[i].op == LAKE_GE &&
+		if (few[i] &&
 			KeyValues(conn, ColumnOfField(layout, schema, conditions[i].field_id), relation,
 					  conditions[i].field_id, &conditions[*n]))
 			(*n)++;
