@@ -495,7 +495,7 @@ LakeCopyOptions(const IcebergSchema *schema)
 	StringInfoData options;
 
 	initStringInfo(&options);
-	appendStringInfo(&options, "(FORMAT parquet, COMPRESSION zstd, %sFIELD_IDS {",
+	appendStringInfo(&options, "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, %sFIELD_IDS {",
 					 HasBinary(schema) ? "WRITE_BLOOM_FILTER false, " : "");
 	for (int i = 0; i < schema->nfields; i++)
 		appendStringInfo(&options, "%s%s: %s", i == 0 ? "" : ", ",
@@ -510,6 +510,6 @@ LakeCopyOptions(const IcebergSchema *schema)
 const char *
 LakeDeleteCopyOptions(void)
 {
-	return "(FORMAT parquet, COMPRESSION zstd, FIELD_IDS {'file_path': 2147483546, "
+	return "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, FIELD_IDS {'file_path': 2147483546, "
 		"'pos': 2147483545}, KV_METADATA {'delete-type': 'position'}, RETURN_STATS)";
 }
