@@ -523,7 +523,7 @@ FoldStateQuery(const Fold *fold, const IcebergSchema *schema)
 static char *
 EventId(TimeLineID timeline, const char *suffix)
 {
-	return psprintf("'%u-' || lsn || '-' || seq%s", timeline, suffix);
+	return psprintf("concat('%u-', lsn, '-', seq%s)", timeline, suffix);
 }
 
 char *
@@ -568,7 +568,7 @@ FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeli
 
 	/* A row that became another one: its former self was deleted. */
 	appendStringInfo(&sql, " UNION ALL SELECT %s, 'deleted', ts, lsn, seq, shard, okey, NULL",
-					 EventId(timeline, " || '-old'"));
+					 EventId(timeline, ", '-old'"));
 	AppendColumns(&sql, layout, schema, EVENT_COLUMNS, "o");
 	appendStringInfo(&sql, ", 2 * n FROM %s WHERE %s", fold->all, another);
 	return psprintf("SELECT * EXCLUDE (act) FROM (%s) ORDER BY act", sql.data);
