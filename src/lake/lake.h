@@ -360,7 +360,9 @@ extern List *LakeFilesByPartition(const LakeTable *table, const List *new_files)
  */
 extern char *LakeNameInFile(const IcebergSchema *schema, const IcebergField *field);
 extern char *LakeCopyColumns(const IcebergSchema *schema);	/* f1 AS "id", ... */
-extern char *LakeCopyOptions(const IcebergSchema *schema);	/* (FORMAT parquet, ...) */
+
+/* (FORMAT parquet, ...); lasting: of a file whose rows are in the table's order */
+extern char *LakeCopyOptions(const IcebergSchema *schema, bool lasting);
 
 /*
  * The file that such a COPY reports in its one row: count, size and the column

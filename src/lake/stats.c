@@ -486,17 +486,20 @@ HasBinary(const IcebergSchema *schema)
 }
 
 /*
+ * Of columns with many values, the engine makes a dictionary only to throw it
+ * away; in files that are soon written anew it does not try for long.
+ *
  * No Bloom filters where there are bytes: DuckDB 1.5 looks for other hashes of
  * them than it writes, and so misses rows, in filters and joins alike.
  */
 char *
-LakeCopyOptions(const IcebergSchema *schema)
+LakeCopyOptions(const IcebergSchema *schema, bool lasting)
 {
 	StringInfoData options;
 
 	initStringInfo(&options);
-	appendStringInfo(&options, "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, %sFIELD_IDS {",
-					 HasBinary(schema) ? "WRITE_BLOOM_FILTER false, " : "");
+	appendStringInfo(&options, "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, %s%sFIELD_IDS {",
+					 lasting ? "" : "DICTIONARY_SIZE_LIMIT 2048, ", HasBinary(schema) ? "WRITE_BLOOM_FILTER false, " : "");
 	for (int i = 0; i < schema->nfields; i++)
 		appendStringInfo(&options, "%s%s: %s", i == 0 ? "" : ", ",
 						 EngineQuoteLiteral(LakeNameInFile(schema, &schema->fields[i])),

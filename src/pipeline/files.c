@@ -181,7 +181,7 @@ WriteOne(EngineConn *conn, const LakeTable *table, const IcebergSchema *schema,
 
 	SHARD_POINT("pipeline-before-file");
 	RunCopy(conn, psprintf("SELECT %s FROM (%s)", LakeCopyColumns(schema), query), path,
-			LakeCopyOptions(schema), &stats);
+			LakeCopyOptions(schema, sorted), &stats);
 	SHARD_POINT("pipeline-after-file");
 	LakeSyncFile(path);
 	file = LakeFileFromCopyStats(schema, path, stats.count, stats.size, stats.columns);

@@ -325,14 +325,15 @@ FoldComplete(Fold *fold, LakeTable *state)
 /*
  * The last action on a key is kept as 2 n + 1 if it puts a row and 2 n if it
  * removes one, so that of one change that does both to (what the engine takes
- * for) the same key, the row stays.
+ * for) the same key, the row stays.  Each change puts one row at most: if there
+ * are as many rows as changes, each of them is the last one of its key.
  */
 static void
 FoldByKey(Fold *fold)
 {
 	EngineRunF(fold->conn,
 			   "CREATE OR REPLACE TEMP TABLE pipeline_fold AS"
-			   " SELECT %s, max(act) AS last, arg_min(fresh, act) AS fresh FROM ("
+			   " SELECT %s, max(act) AS last, min(2 * act + CAST(fresh AS INTEGER)) %% 2 = 1 AS fresh FROM ("
 			   "SELECT %s, 2 * n + CASE verb WHEN %d THEN 0 ELSE 1 END AS act, verb = %d AS fresh"
 			   " FROM %s WHERE verb <> %d AND n > " INT64_FORMAT
 			   " UNION ALL SELECT %s, 2 * n, false FROM %s WHERE verb = %d AND old AND n > " INT64_FORMAT
@@ -347,6 +348,7 @@ FoldByKey(Fold *fold)
 								 "SELECT count(*) FROM pipeline_fold WHERE last %% 2 = 1");
 	fold->removed_keys = EngineInt(fold->conn,
 								   "SELECT count(*) FROM pipeline_fold WHERE NOT fresh");
+	fold->all_last = fold->state_rows == fold->events;
 }
 
 /*
@@ -513,9 +515,10 @@ FoldStateQuery(const Fold *fold, const IcebergSchema *schema)
 	else
 	{
 		AppendColumns(&cols, layout, schema, 0, "f");
-		appendStringInfo(&sql, "SELECT %s FROM %s WHERE n IN"
-						 " (SELECT last // 2 FROM pipeline_fold WHERE last %% 2 = 1)",
-						 cols.data + 2, fold->all);
+		appendStringInfo(&sql, "SELECT %s FROM %s", cols.data + 2, fold->all);
+		if (!fold->all_last)
+			appendStringInfoString(&sql, " WHERE n IN"
+								   " (SELECT last // 2 FROM pipeline_fold WHERE last % 2 = 1)");
 	}
 	return sql.data;
 }

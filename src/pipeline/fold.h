@@ -20,6 +20,7 @@ typedef struct Fold
 	bool		own_all;		/* made here */
 	bool		simple;			/* nothing but inserts */
 	int64		state_rows;		/* that StateQuery returns */
+	bool		all_last;		/* each change put a row that stays */
 	int64		removed_keys;
 	int64		events;
 	bool		moved;			/* pairs of DELETE and INSERT were found */
