@@ -91,6 +91,37 @@ SELECT count(*) FROM lake.lakew_kind k WHERE EXISTS (SELECT FROM lake.lakew_item
 WITH w AS (SELECT max(id) AS id FROM lake.lakew_item) SELECT * FROM w;
 RESET ROLE;
 
+-- Subqueries over the lake alone run whole inside of other statements; what the engine cannot sort, PostgreSQL sorts.
+CREATE TABLE target (kind text, n bigint);
+CREATE TABLE labels (kind text, label text);
+INSERT INTO labels SELECT 'k' || i, 'label ' || i FROM generate_series(0, 3) i;
+SELECT explain('INSERT INTO target SELECT kind, sum(n) FROM lake.lakew_item GROUP BY kind');
+INSERT INTO target SELECT kind, sum(n) FROM lake.lakew_item GROUP BY kind;
+SELECT count(*) FROM (TABLE target EXCEPT ALL SELECT kind, sum(n) FROM item GROUP BY kind) d;
+INSERT INTO target SELECT k.label, i.n FROM lake.lakew_item i JOIN lake.lakew_kind k USING (kind) ORDER BY i.id LIMIT 7;
+SELECT count(*) FROM target;
+CREATE TABLE made AS SELECT kind, count(*) FROM lake.lakew_item GROUP BY kind;
+SELECT count(*) FROM (TABLE made EXCEPT ALL SELECT kind, count(*) FROM item GROUP BY kind) d;
+SELECT explain('SELECT l.label, q.c FROM labels l JOIN (SELECT kind, count(*) AS c FROM lake.lakew_item GROUP BY kind) q USING (kind)');
+SELECT l.label, q.c FROM labels l JOIN (SELECT kind, count(*) AS c FROM lake.lakew_item GROUP BY kind) q USING (kind) ORDER BY 1;
+SELECT l.label, q.c FROM labels l JOIN (SELECT kind, count(*) AS c FROM item GROUP BY kind) q USING (kind) ORDER BY 1;
+SELECT explain('SELECT kind, count(*) FROM lake.lakew_item GROUP BY kind ORDER BY kind COLLATE "und-x-icu" DESC LIMIT 3');
+SELECT kind, count(*) FROM lake.lakew_item GROUP BY kind ORDER BY kind COLLATE "und-x-icu" DESC LIMIT 3;
+SELECT kind, count(*) FROM item GROUP BY kind ORDER BY kind COLLATE "und-x-icu" DESC LIMIT 3;
+SELECT explain('SELECT kind, count(*) FROM lake.lakew_item GROUP BY kind ORDER BY count(*) FETCH FIRST 1 ROW WITH TIES');
+PREPARE p(int) AS INSERT INTO target SELECT kind, $1 FROM lake.lakew_item WHERE n > $1 GROUP BY kind RETURNING n;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE p(1000000);
+RESET plan_cache_mode;
+DEALLOCATE p;
+GRANT INSERT ON target TO lakew_user;
+GRANT SELECT ON labels TO lakew_user;
+SET ROLE lakew_user;
+INSERT INTO target SELECT kind, sum(n) FROM lake.lakew_item GROUP BY kind;
+SELECT l.label FROM labels l JOIN (SELECT kind, count(*) AS c FROM lake.lakew_item GROUP BY kind) q USING (kind);
+SELECT kind, count(*) FROM lake.lakew_item GROUP BY kind ORDER BY kind COLLATE "und-x-icu";
+RESET ROLE;
+
 -- A local table of few rows tells the scan which keys its join looks for.
 CREATE TABLE local (kind text, label text);
 INSERT INTO local SELECT 'k' || i, 'local ' || i FROM generate_series(0, 9) i;

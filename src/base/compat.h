@@ -205,9 +205,11 @@
 		} \
 	} while (0)
 #define SetPermissionInfos(stmt, infos) ((stmt)->permInfos = (infos))
+#define PermissionInfos(stmt) ((stmt)->permInfos)
 #else
 #define FlatEntryPermissions(query, rte, flat, perminfos) ((void) (query))
 #define SetPermissionInfos(stmt, infos) ((void) (infos))
+#define PermissionInfos(stmt) NIL
 #endif
 
 /* A variable that no outer join can turn null; the relations below a jointree node. */

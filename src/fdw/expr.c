@@ -569,6 +569,10 @@ DeparseArrayOp(DeparseContext *cx, ScalarArrayOpExpr *expr)
 	if (getBaseType(element) == NUMERICOID &&
 		(!IsA(array, Const) || ((Const *) array)->constisnull || !ArrayElementsFit(cx, left, (Const *) array)))
 		return Obstacle(cx, "numeric not known to fit 38 digits");
+	if (IsA(array, Const) && !((Const *) array)->constisnull && !IsA(left, Var) &&
+		ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(((Const *) array)->constvalue)),
+					   ARR_DIMS(DatumGetArrayTypeP(((Const *) array)->constvalue))) == 0)
+		return Obstacle(cx, "empty array beside an expression that may fail");
 	DeparseText(cx, expr->useOr ? "(" : "(NOT ");
 	if (!DeparseExpr(cx, left))
 		return false;

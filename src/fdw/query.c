@@ -497,6 +497,8 @@ DeparseCount(DeparseContext *cx, const char *keyword, Node *count)
 
 	if (count == NULL || (IsA(count, Const) && value->constisnull))
 		return true;
+	if (IsA(count, Const) && DatumGetInt64(value->constvalue) == 0 && strcmp(keyword, " OFFSET ") == 0)
+		return true;
 	DeparseText(cx, keyword);
 	if (!IsA(count, Const))
 		return DeparseExpr(cx, (Expr *) count);

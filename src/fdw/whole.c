@@ -44,15 +44,6 @@ IsLakeTable(Oid relid)
 	return GetFdwRoutineByRelId(relid)->GetForeignRelSize == LakeGetForeignRelSize;
 }
 
-/* What the query trees of all levels hold. */
-typedef struct Survey
-{
-	List	   *rtes;			/* of RangeTblEntry *, to check permissions of */
-	List	   *perminfos;		/* of their queries, where PostgreSQL has such */
-	int			tables;
-	bool		others;			/* relations that are not of the lake */
-} Survey;
-
 /*
  * An entry as the executor needs it.
  */
@@ -78,7 +69,7 @@ SurveyEntry(Survey *survey, Query *query, RangeTblEntry *rte)
 	survey->rtes = lappend(survey->rtes, FlatEntry(query, rte, &survey->perminfos));
 }
 
-static bool
+bool
 SurveyWalker(Node *node, Survey *survey)
 {
 	ListCell   *lc;
@@ -100,7 +91,7 @@ MentionsForeignTable(Query *query)
 {
 	ListCell   *lc;
 
-	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
+	if ((query->commandType != CMD_SELECT && query->commandType != CMD_INSERT) || query->utilityStmt != NULL)
 		return false;
 	foreach(lc, query->rtable)
 	{
@@ -131,10 +122,7 @@ MayBeOfTheLake(Query *query)
 	return true;
 }
 
-/*
- * Is it a scan of one table?
- */
-static bool
+bool
 IsPlainScan(Query *query)
 {
 	Node	   *from;
@@ -265,7 +253,7 @@ MakeResultEntry(Query *query)
  * scan has them and as the plan returns them.
  */
 static void
-FillTargets(CustomScan *scan, Query *query, Index entry, List **outputs)
+FillTargets(CustomScan *scan, Query *query, Index entry)
 {
 	AttrNumber	resno = 0;
 	ListCell   *lc;
@@ -289,25 +277,22 @@ FillTargets(CustomScan *scan, Query *query, Index entry, List **outputs)
 		target->resno = resno;
 		target->ressortgroupref = 0;
 		scan->scan.plan.targetlist = lappend(scan->scan.plan.targetlist, target);
-		*outputs = lappend(*outputs, PlanOutput(resno, type, typmod));
 	}
 }
 
 static CustomScan *
-MakeScan(DeparseContext *cx, Query *query, Query *original, Index entry)
+MakeScan(WholeStatement *statement, Query *query, Index entry)
 {
 	CustomScan *scan = makeNode(CustomScan);
-	List	   *outputs = NIL;
 	bool		single = query->hasAggs && query->groupClause == NIL && query->groupingSets == NIL;
 
-	FillTargets(scan, query, entry, &outputs);
+	FillTargets(scan, query, entry);
 	scan->scan.plan.startup_cost = WHOLE_STARTUP_COST;
 	scan->scan.plan.plan_rows = single ? 1 : WHOLE_ROWS;
 	scan->scan.plan.total_cost = WHOLE_STARTUP_COST + scan->scan.plan.plan_rows * cpu_tuple_cost;
-	scan->scan.plan.plan_width = 8 * list_length(outputs);
-	scan->custom_exprs = cx->params;
-	scan->custom_private = list_make5(DeparseEnd(cx), PlanSources(cx), outputs, list_make2_int(-1, -1), NIL);
-	scan->custom_private = lappend(scan->custom_private, list_make1(original));
+	scan->scan.plan.plan_width = 8 * list_length(scan->custom_scan_tlist);
+	scan->custom_exprs = statement->params;
+	scan->custom_private = statement->private;
 	scan->methods = &WholeScanMethods;
 	return scan;
 }
@@ -337,6 +322,35 @@ MakeStatement(Query *query, Plan *plan, List *rtable, List *perminfos, PlannerGl
 	return stmt;
 }
 
+bool
+WriteWhole(PlannerInfo *root, Query *original, WholeStatement *statement, Query **prepared, const char **obstacle)
+{
+	DeparseContext *cx = DeparseBegin(NIL);
+	List	   *outputs = NIL;
+	List	   *forms;
+	ListCell   *lc;
+
+	*prepared = PrepareQuery(root, copyObject(original));
+	cx->whole = true;
+	if (!DeparseQuery(cx, *prepared, true, &forms))
+	{
+		*obstacle = cx->obstacle;
+		return false;
+	}
+	foreach(lc, (*prepared)->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk)
+			outputs = lappend(outputs, PlanOutput(list_length(outputs) + 1, exprType((Node *) tle->expr),
+												  exprTypmod((Node *) tle->expr)));
+	}
+	statement->params = cx->params;
+	statement->private = list_make5(DeparseEnd(cx), PlanSources(cx), outputs, list_make2_int(-1, -1), NIL);
+	statement->private = lappend(statement->private, list_make1(copyObject(original)));
+	return true;
+}
+
 /*
  * A plan with the whole query as one statement; NULL and the reason if it
  * cannot be shipped.
@@ -345,23 +359,17 @@ static PlannedStmt *
 PlanWhole(Query *original, Survey *survey, int options, ParamListInfo params, const char **obstacle)
 {
 	PlannerInfo *root = makeNode(PlannerInfo);
-	DeparseContext *cx = DeparseBegin(NIL);
+	WholeStatement statement;
 	Query	   *query;
-	List	   *forms;
 	Plan	   *plan;
 
 	root->glob = makeNode(PlannerGlobal);
 	root->glob->boundParams = params;
 	root->parse = original;
-	query = PrepareQuery(root, copyObject(original));
-	cx->whole = true;
-	if (!DeparseQuery(cx, query, true, &forms))
-	{
-		*obstacle = cx->obstacle;
+	if (!WriteWhole(root, original, &statement, &query, obstacle))
 		return NULL;
-	}
 	survey->rtes = lappend(survey->rtes, MakeResultEntry(query));
-	plan = (Plan *) MakeScan(cx, query, copyObject(original), list_length(survey->rtes));
+	plan = (Plan *) MakeScan(&statement, query, list_length(survey->rtes));
 	if (options & CURSOR_OPT_SCROLL)
 		plan = materialize_finished_plan(plan);
 	return MakeStatement(query, plan, survey->rtes, survey->perminfos, root->glob);
@@ -423,31 +431,73 @@ CallNext(Query *query, const char *text, int options, ParamListInfo params)
 		: standard_planner(query, text, options, params);
 }
 
+/*
+ * Plan a statement some of whose subqueries may run in the engine whole.
+ */
+static PlannedStmt *
+PlanAround(Query *query, const char *text, int options, ParamListInfo params)
+{
+	List	   *fenced = FenceSubqueries(query);
+	PlannedStmt *volatile stmt = NULL;
+	List	   *before;
+
+	if (fenced == NIL)
+		return CallNext(query, text, options, params);
+	SubqueriesBegin(fenced, &before);
+	PG_TRY();
+	{
+		stmt = CallNext(query, text, options, params);
+	}
+	PG_FINALLY();
+	{
+		SubqueriesEnd(before, stmt);
+	}
+	PG_END_TRY();
+	return stmt;
+}
+
+/*
+ * A query over lake tables alone.
+ */
+static PlannedStmt *
+PlanLake(Query *query, Survey *survey, const char *text, int options, ParamListInfo params)
+{
+	const char *obstacle = NULL;
+	PlannedStmt *stmt = PlanWhole(query, survey, options, params, &obstacle);
+	Query	   *split;
+
+	if (stmt != NULL)
+		return stmt;
+	split = SplitOrder(query);
+	if (split != NULL && FenceSubqueries(split) != NIL)
+		return PlanAround(split, text, options, params);
+	stmt = CallNext(query, text, options, params);
+	Note(stmt, obstacle);
+	return stmt;
+}
+
 static PlannedStmt *
 PlanHook(Query *query, const char *text, int options, ParamListInfo params)
 {
 	Survey		survey = {NIL, NIL, 0, false};
-	PlannedStmt *stmt;
-	const char *obstacle = NULL;
 
 	if (planning_locally || !MentionsForeignTable(query))
 		return CallNext(query, text, options, params);
+	if (query->commandType != CMD_SELECT)
+		return PlanAround(query, text, options, params);
 	if (!MayBeOfTheLake(query))
 	{
 		AddJoinKeys(query, params);
-		return CallNext(query, text, options, params);
+		return PlanAround(query, text, options, params);
 	}
 	if (IsPlainScan(query))
 		return CallNext(query, text, options, params);
 	(void) SurveyWalker((Node *) query, &survey);
-	if (survey.others || survey.tables == 0)
+	if (survey.tables == 0 && !survey.others)
 		return CallNext(query, text, options, params);
-	stmt = PlanWhole(query, &survey, options, params, &obstacle);
-	if (stmt != NULL)
-		return stmt;
-	stmt = CallNext(query, text, options, params);
-	Note(stmt, obstacle);
-	return stmt;
+	if (survey.others)
+		return PlanAround(query, text, options, params);
+	return PlanLake(query, &survey, text, options, params);
 }
 
 PlannedStmt *
@@ -475,4 +525,5 @@ WholeInit(void)
 	RegisterCustomScanMethods(&WholeScanMethods);
 	previous_hook = planner_hook;
 	planner_hook = PlanHook;
+	SubqueryInit();
 }
