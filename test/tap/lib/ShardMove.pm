@@ -117,6 +117,7 @@ sub start_bench
 	my %run = (out => '', err => '', %options);
 	my $level = $options{isolation} // 'read committed';
 	my @scripts = ref $scripts ? @$scripts : ($scripts);
+	local $ENV{PGAPPNAME} = 'pgbench';
 	local $ENV{PGOPTIONS} = '-c default_transaction_isolation=' . ($level =~ s/ /\\ /gr);
 	$run{clients} //= 1;
 	$run{handle} = IPC::Run::start(
