@@ -131,4 +131,32 @@ for my $id (sort map { basename($_) } glob("$tables/*"))
 	check_rows($id, $about, rows_of(slurp("$tables/$id/expected.jsonl"))) if -f "$tables/$id/expected.jsonl";
 }
 
+# ---- branches and tags ----
+
+# What a branch and a tag show is what the table showed when its metadata was that of then.
+SKIP:
+{
+	my $id = 'v2_pos_branch_tag_spark';
+	skip "no $id", 6 unless $id =~ /$pattern/ && -f "$tables/$id/FIXTURE.json";
+	my $about = $json->decode(slurp("$tables/$id/FIXTURE.json"));
+	my $rows = qq{SELECT string_agg(t::text, ';' ORDER BY t::text COLLATE "C") FROM %s t};
+	my %then = ('test-branch' => '00004', 'EOW-01' => '00006');
+	my %shown;
+
+	for my $name (sort keys %then)
+	{
+		my ($file) = map { s{^\Q$tables/$id/\E}{}r } glob("$tables/$id/test/metadata/$then{$name}-*.metadata.json");
+		$node->safe_psql('postgres', 'DROP SCHEMA IF EXISTS old CASCADE; CREATE SCHEMA old; '
+			  . import_command($id, { %$about, metadata => $file }) =~ s/INTO public/INTO old/r);
+		$shown{$name} = $node->safe_psql('postgres', sprintf($rows, qq{old."$id"}));
+		isnt($shown{$name}, '', "$name: there are rows");
+		is($node->safe_psql('postgres', "SET shard.as_of = '$name'; " . sprintf($rows, qq{"$id"})), $shown{$name}, "the setting as_of: $name");
+		$node->safe_psql('postgres', qq{ALTER FOREIGN TABLE "$id" OPTIONS (ADD as_of '$name')});
+		is($node->safe_psql('postgres', sprintf($rows, qq{"$id"})), $shown{$name}, "the option as_of: $name");
+		$node->safe_psql('postgres', qq{ALTER FOREIGN TABLE "$id" OPTIONS (DROP as_of)});
+	}
+	my $now = $node->safe_psql('postgres', sprintf($rows, qq{"$id"}));
+	isnt($now, $_, 'and not what it shows now') for values %shown;
+}
+
 done_testing();

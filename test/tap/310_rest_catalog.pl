@@ -90,6 +90,27 @@ sql("INSERT INTO orders (k, id, n) VALUES ('other', 5000, 1)");
 is_lake_equal($node, 'orders', 'after a commit of somebody else');
 is(table('public', 'orders')->{metadata}{properties}{'written-by'}, 'somebody else', 'which is kept');
 
+# ---- back in time ----
+
+my $then = table('public', 'orders')->{metadata}{'current-snapshot-id'};
+my $rows_then = sql('SELECT count(*), sum(id), sum(n) FROM lake.orders');
+for my $ref ([ tag => 'the tag' ], [ branch => 'a-branch' ])
+{
+	ask('POST', '/v1/main/namespaces/public/tables/orders', JSON::PP->new->encode({
+		requirements => [ { type => 'assert-table-uuid', uuid => $uuid } ],
+		updates => [ { action => 'set-snapshot-ref', type => $ref->[0], 'ref-name' => $ref->[1], 'snapshot-id' => $then } ] }));
+}
+sql("INSERT INTO orders (k, id, n) VALUES ('later', 6000, 1)");
+is_lake_equal($node, 'orders', 'after a tag and a branch were made');
+isnt(sql('SELECT count(*), sum(id), sum(n) FROM lake.orders'), $rows_then, 'with other rows');
+for my $as_of ('the tag', 'a-branch', $then)
+{
+	is(sql("SET shard.as_of = '$as_of'; SELECT count(*), sum(id), sum(n) FROM lake.orders"), $rows_then, "the setting as_of: $as_of");
+	sql("ALTER FOREIGN TABLE lake.orders OPTIONS (ADD as_of '$as_of')");
+	is(sql('SELECT count(*), sum(id), sum(n) FROM lake.orders'), $rows_then, "the option as_of: $as_of");
+	sql('ALTER FOREIGN TABLE lake.orders OPTIONS (DROP as_of)');
+}
+
 # ---- faults ----
 
 my $next = 10_000;
@@ -150,7 +171,7 @@ for my $point ('lake-after-catalog:kill', 'pipeline-before-commit:kill', 'pipeli
 
 is(sql('SELECT count(*) - count(DISTINCT _event_id) FROM lake.orders_events'), '0', 'no event is there twice');
 is(sql(q{SELECT count(*) FROM lake.orders_events WHERE _verb ~ 'created'}),
-	1001 + $next - 10_000, 'and every row was created once');
+	1002 + $next - 10_000, 'and every row was created once');
 
 # ---- another server reads it ----
 
