@@ -48,6 +48,23 @@ SELECT explain('SELECT extract(year FROM day) AS year, sum(triple) FROM days GRO
 SELECT explain('SELECT extract(year FROM day) FROM (SELECT day FROM lake.lakew_item UNION ALL SELECT date ''infinity'' FROM lake.lakew_kind) s', ', VERBOSE');
 SELECT extract(year FROM day) AS year, count(*) FROM (SELECT day FROM lake.lakew_item UNION ALL SELECT date 'infinity' FROM lake.lakew_kind) s GROUP BY 1 ORDER BY 1;
 
+-- Estimates: rows of the snapshot, conditions and groups by statistics.
+CREATE FUNCTION rows(query text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
+    RETURN plan->0->'Plan'->>'Plan Rows';
+END $$;
+ANALYZE lake.lakew_item;
+SELECT rows('SELECT i.id FROM lake.lakew_item i JOIN lake.lakew_kind k USING (kind)') AS joined,
+    rows('SELECT i.id FROM lake.lakew_item i, lake.lakew_kind k') AS pairs,
+    rows('SELECT i.id FROM lake.lakew_item i JOIN lake.lakew_kind k ON i.kind = k.kind WHERE i.n = 3') AS some,
+    rows('SELECT kind, count(*) FROM lake.lakew_item GROUP BY kind') AS groups,
+    rows('SELECT max(n) FROM lake.lakew_item') AS one,
+    rows('SELECT DISTINCT n FROM lake.lakew_item LIMIT 4') AS "limit",
+    rows('SELECT id FROM lake.lakew_item UNION ALL SELECT id FROM lake.lakew_kind OFFSET 7') AS "union",
+    rows('WITH w AS (SELECT kind FROM lake.lakew_item WHERE id < 0) SELECT count(*) FROM w GROUP BY kind') AS none;
+
 -- PostgreSQL runs what the engine declines, and says what is wrong in its words.
 SELECT sum(free) IS NULL AS none, max(free + 1) AS largest FROM (SELECT free FROM lake.lakew_item OFFSET 0) s;
 SELECT explain('SELECT id, free * 2 FROM (SELECT * FROM lake.lakew_item OFFSET 0) s', ', ANALYZE, TIMING OFF, SUMMARY OFF');

@@ -37,7 +37,12 @@ SetNull(duckdb_vector output, uint64 row)
 static bool
 SameStorage(const duckdb_string_t *a, const duckdb_string_t *b)
 {
-	return memcmp(a, b, sizeof(duckdb_string_t)) == 0;
+	uint64		x[2];
+	uint64		y[2];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
 /* ---- shard_live ---- */
@@ -63,30 +68,36 @@ BindLive(duckdb_bind_info info)
 	duckdb_scalar_function_set_bind_data_copy(info, CopyDeletes);
 }
 
+static inline int64
+PageOfRow(int64 row)
+{
+	return row / DELETE_PAGE_ROWS;
+}
+
 /*
  * Rows of one file; they usually follow each other, so the page is kept.
  */
 static void
 LiveOfFile(const DeleteBitmap *bitmap, const int64 *rows, uint64 n, bool *out)
 {
-	const uint64 *page = NULL;
-	int64		number = -1;
+	uint64		end;
 
 	if (bitmap == NULL)
 	{
 		memset(out, true, n);
 		return;
 	}
-	for (uint64 i = 0; i < n; i++)
+	for (uint64 i = 0; i < n; i = end)
 	{
-		int			bit = (int) (rows[i] & (DELETE_PAGE_ROWS - 1));
+		int64		number = PageOfRow(rows[i]);
+		const uint64 *page = DeleteBitmapPage(bitmap, number);
 
-		if (rows[i] / DELETE_PAGE_ROWS != number)
+		for (end = i; end < n && PageOfRow(rows[end]) == number; end++)
 		{
-			number = rows[i] / DELETE_PAGE_ROWS;
-			page = DeleteBitmapPage(bitmap, number);
+			uint64		bit = (uint64) rows[end] % DELETE_PAGE_ROWS;
+
+			out[end] = page == NULL || !(page[bit / 64] >> (bit % 64) & 1);
 		}
-		out[i] = page == NULL || !(page[bit / 64] >> (bit % 64) & 1);
 	}
 }
 

@@ -15,6 +15,7 @@
 #include "access/sysattr.h"
 #include "base/compat.h"
 #include "fdw/deparse.h"
+#include "fdw/estimate.h"
 #include "fdw/plan.h"
 #include "fdw/prune.h"
 #include "fdw/shippable.h"
@@ -28,11 +29,6 @@
 #include "optimizer/restrictinfo.h"
 #include "optimizer/tlist.h"
 #include "utils/lsyscache.h"
-
-/* A round trip to the engine, in the planner's units. */
-#define ROUND_TRIP_COST 100.0
-/* What the engine spends on one value of one row, relative to an operator. */
-#define ENGINE_VALUE_FACTOR 0.05
 
 /* ---- relations ---- */
 

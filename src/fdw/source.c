@@ -367,6 +367,22 @@ SourcePlanScan(LakeSource *source, const LakeCondition *conditions, int n)
 	return scan;
 }
 
+double
+SourceTotalRows(LakeSource *source)
+{
+	int64		rows;
+	int64		bytes;
+
+	if (source->rows > 0)
+		return source->rows;
+	if (source->table != NULL)
+		rows = LakeTableRows(source->table);
+	else
+		ParquetTotals(source->files, &rows, &bytes);
+	source->rows = Max((double) rows, 1);
+	return source->rows;
+}
+
 char *
 SourceScanSql(SourceScan *scan, List *attnums)
 {

@@ -42,6 +42,7 @@ typedef struct LakeSource
 	const IcebergSchema *schema;
 	LakeTable  *table;			/* NULL for Parquet files */
 	List	   *files;			/* of char *: Parquet files */
+	double		rows;			/* see SourceTotalRows(); 0 = not asked for yet */
 } LakeSource;
 
 /* What one execution reads. */
@@ -71,6 +72,9 @@ extern LakeSource *SourceOpenToPlan(Oid relid);
 extern SourceColumn *SourceColumnOf(LakeSource *source, AttrNumber attnum);
 
 extern SourceScan *SourcePlanScan(LakeSource *source, const LakeCondition *conditions, int n);
+
+/* Rows of the whole table, about: without planning a scan where that takes longer. */
+extern double SourceTotalRows(LakeSource *source);
 
 /* Engine SQL of the rows: a SELECT in parentheses with columns f<field id>. */
 extern char *SourceScanSql(SourceScan *scan, List *attnums);

@@ -15,6 +15,7 @@
 #include "base/compat.h"
 #include "catalog/pg_class.h"
 #include "fdw/deparse.h"
+#include "fdw/estimate.h"
 #include "fdw/keys.h"
 #include "fdw/plan.h"
 #include "fdw/whole.h"
@@ -28,10 +29,7 @@
 #include "optimizer/planner.h"
 #include "optimizer/prep.h"
 #include "parser/parse_relation.h"
-
-/* What the planner cannot know of a statement that it does not plan. */
-#define WHOLE_ROWS 1000
-#define WHOLE_STARTUP_COST 100.0
+#include "utils/lsyscache.h"
 
 static planner_hook_type previous_hook = NULL;
 static bool planning_locally = false;
@@ -280,17 +278,40 @@ FillTargets(CustomScan *scan, Query *query, Index entry)
 	}
 }
 
+/*
+ * Rows and costs.  The engine reads columns of files; as a rule it has read all
+ * before it has the first row.
+ */
+static void
+Estimate(Plan *plan, PlannerGlobal *glob, Query *query, List *sources)
+{
+	ListCell   *lc;
+
+	plan->plan_rows = EstimateQueryRows(glob, query, sources);
+	plan->startup_cost = ROUND_TRIP_COST;
+	foreach(lc, sources)
+	{
+		DeparseRel *rel = lfirst(lc);
+
+		plan->startup_cost += SourceTotalRows(rel->source) * Max(list_length(rel->attnums), 1) *
+			cpu_operator_cost * ENGINE_VALUE_FACTOR;
+	}
+	plan->total_cost = plan->startup_cost + plan->plan_rows * cpu_tuple_cost;
+	foreach(lc, plan->targetlist)
+	{
+		Node	   *expr = (Node *) lfirst_node(TargetEntry, lc)->expr;
+
+		plan->plan_width += get_typavgwidth(exprType(expr), exprTypmod(expr));
+	}
+}
+
 static CustomScan *
-MakeScan(WholeStatement *statement, Query *query, Index entry)
+MakeScan(WholeStatement *statement, PlannerGlobal *glob, Query *query, Index entry)
 {
 	CustomScan *scan = makeNode(CustomScan);
-	bool		single = query->hasAggs && query->groupClause == NIL && query->groupingSets == NIL;
 
 	FillTargets(scan, query, entry);
-	scan->scan.plan.startup_cost = WHOLE_STARTUP_COST;
-	scan->scan.plan.plan_rows = single ? 1 : WHOLE_ROWS;
-	scan->scan.plan.total_cost = WHOLE_STARTUP_COST + scan->scan.plan.plan_rows * cpu_tuple_cost;
-	scan->scan.plan.plan_width = 8 * list_length(scan->custom_scan_tlist);
+	Estimate(&scan->scan.plan, glob, query, statement->sources);
 	scan->custom_exprs = statement->params;
 	scan->custom_private = statement->private;
 	scan->methods = &WholeScanMethods;
@@ -346,6 +367,7 @@ WriteWhole(PlannerInfo *root, Query *original, WholeStatement *statement, Query 
 												  exprTypmod((Node *) tle->expr)));
 	}
 	statement->params = cx->params;
+	statement->sources = cx->sources;
 	statement->private = list_make5(DeparseEnd(cx), PlanSources(cx), outputs, list_make2_int(-1, -1), NIL);
 	statement->private = lappend(statement->private, list_make1(copyObject(original)));
 	return true;
@@ -369,7 +391,7 @@ PlanWhole(Query *original, Survey *survey, int options, ParamListInfo params, co
 	if (!WriteWhole(root, original, &statement, &query, obstacle))
 		return NULL;
 	survey->rtes = lappend(survey->rtes, MakeResultEntry(query));
-	plan = (Plan *) MakeScan(&statement, query, list_length(survey->rtes));
+	plan = (Plan *) MakeScan(&statement, root->glob, query, list_length(survey->rtes));
 	if (options & CURSOR_OPT_SCROLL)
 		plan = materialize_finished_plan(plan);
 	return MakeStatement(query, plan, survey->rtes, survey->perminfos, root->glob);

@@ -40,6 +40,7 @@ typedef struct WholeStatement
 {
 	List	   *private;		/* see PlanPart */
 	List	   *params;			/* of Expr * */
+	List	   *sources;		/* of DeparseRel * */
 } WholeStatement;
 
 /*

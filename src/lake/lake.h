@@ -131,6 +131,11 @@ extern LakeScan *LakeScanPlan(LakeTable *table, int64 snapshot_id,
 							  const LakeCondition *conditions, int nconditions);
 
 /*
+ * Rows of the snapshot to be read, as its writer or the manifests count them.
+ */
+extern int64 LakeTableRows(const LakeTable *table);
+
+/*
  * Engine SQL for the rows of a scan: a parenthesised SELECT with columns
  * f<field id> for the given fields and, with positions, _file (the path as in
  * the manifests) and _pos.  Deleted rows are left out.  Works for a scan

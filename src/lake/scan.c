@@ -472,6 +472,22 @@ LakeScanPlan(LakeTable *table, int64 snapshot_id, const LakeCondition *condition
 	return scan;
 }
 
+int64
+LakeTableRows(const LakeTable *table)
+{
+	const IcebergSnapshot *snapshot = SnapshotToScan(table, -1);
+	const char *total;
+	const char *deleted;
+
+	if (snapshot == NULL)
+		return 0;
+	total = IcebergSummaryValue(snapshot, "total-records");
+	deleted = IcebergSummaryValue(snapshot, "total-position-deletes");
+	if (total == NULL)
+		return LakeScanPlan(unconstify(LakeTable *, table), -1, NULL, 0)->rows;
+	return Max(strtoll(total, NULL, 10) - (deleted == NULL ? 0 : strtoll(deleted, NULL, 10)), 0);
+}
+
 bool
 LakeFilesAreThere(LakeTable *table)
 {
