@@ -69,6 +69,7 @@ SELECT rows('SELECT i.id FROM lake.lakew_item i JOIN lake.lakew_kind k USING (ki
 SELECT sum(free) IS NULL AS none, max(free + 1) AS largest FROM (SELECT free FROM lake.lakew_item OFFSET 0) s;
 SELECT explain('SELECT id, free * 2 FROM (SELECT * FROM lake.lakew_item OFFSET 0) s', ', ANALYZE, TIMING OFF, SUMMARY OFF');
 SELECT n, count(*) FROM lake.lakew_item GROUP BY n HAVING 10 / n > 2;
+SELECT DISTINCT n FROM lake.lakew_item WHERE 10 / n <> ALL ('{}'::int[]);
 SELECT count(*) FROM lake.lakew_item WHERE n + 2147483645 > 0 HAVING count(*) > 0;
 SELECT (SELECT id FROM lake.lakew_kind WHERE label = k.label) FROM lake.lakew_kind k;
 SELECT sum(price) FROM lake.lakew_item LIMIT -1;
