@@ -259,7 +259,7 @@ RaiseFailure(EngineConn *conn)
 			 errmsg("%s", message),
 			 detail[0] != '\0' ? errdetail_internal("%s", detail) : 0,
 			 code == ERRCODE_OUT_OF_MEMORY ?
-			 errhint("The setting shard.engine_memory_limit limits the engine's memory.") : 0));
+			 errhint("Raise shard.engine_memory_limit, which limits the engine's memory.") : 0));
 }
 
 /*

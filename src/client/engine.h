@@ -42,6 +42,9 @@ extern void ClientInit(void);
 /* Wait up to timeout_ms for the engine to answer; false if it does not. */
 extern bool EngineAvailable(int timeout_ms);
 
+/* Does the engine run no query of anybody just now?  Also true if it does not answer. */
+extern bool EngineIsIdle(void);
+
 /*
  * A connection acquired in a transaction is given back at its end at the
  * latest (with a WARNING at commit), one acquired in an aborted subtransaction

@@ -59,6 +59,15 @@ FetchState(EngineState *state, char **version)
 	return true;
 }
 
+bool
+EngineIsIdle(void)
+{
+	EngineState state;
+	char	   *version;
+
+	return !FetchState(&state, &version) || state.running == 0;
+}
+
 Datum
 shard_engine_state(PG_FUNCTION_ARGS)
 {

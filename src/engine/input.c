@@ -16,10 +16,13 @@ static void
 FailAppend(duckdb_appender appender)
 {
 	duckdb_error_data data = duckdb_appender_error_data(appender);
+	bool		no_memory = duckdb_error_data_error_type(data) == DUCKDB_ERROR_OUT_OF_MEMORY;
 	char		text[4096];
 
 	snprintf(text, sizeof(text), "%s", duckdb_error_data_message(data));
 	duckdb_destroy_error_data(&data);
+	if (no_memory || strstr(text, "could not allocate block") != NULL)
+		Fail("53200", "%s", text);
 	FailWithText(text);
 }
 

@@ -366,8 +366,11 @@ extern List *LakeFilesByPartition(const LakeTable *table, const List *new_files)
 extern char *LakeNameInFile(const IcebergSchema *schema, const IcebergField *field);
 extern char *LakeCopyColumns(const IcebergSchema *schema);	/* f1 AS "id", ... */
 
-/* (FORMAT parquet, ...); lasting: of a file whose rows are in the table's order */
-extern char *LakeCopyOptions(const IcebergSchema *schema, bool lasting);
+/*
+ * (FORMAT parquet, ...), with so many rows in a row group; lasting: of a file whose
+ * rows are in the table's order
+ */
+extern char *LakeCopyOptions(const IcebergSchema *schema, bool lasting, int group_rows);
 
 /*
  * The file that such a COPY reports in its one row: count, size and the column

@@ -493,12 +493,13 @@ HasBinary(const IcebergSchema *schema)
  * them than it writes, and so misses rows, in filters and joins alike.
  */
 char *
-LakeCopyOptions(const IcebergSchema *schema, bool lasting)
+LakeCopyOptions(const IcebergSchema *schema, bool lasting, int group_rows)
 {
 	StringInfoData options;
 
 	initStringInfo(&options);
-	appendStringInfo(&options, "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, %s%sFIELD_IDS {",
+	appendStringInfo(&options, "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1,"
+					 " ROW_GROUP_SIZE %d, %s%sFIELD_IDS {", group_rows,
 					 lasting ? "" : "DICTIONARY_SIZE_LIMIT 2048, ", HasBinary(schema) ? "WRITE_BLOOM_FILTER false, " : "");
 	for (int i = 0; i < schema->nfields; i++)
 		appendStringInfo(&options, "%s%s: %s", i == 0 ? "" : ", ",

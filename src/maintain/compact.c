@@ -21,8 +21,10 @@
 
 #include "base/points.h"
 #include "base/settings.h"
+#include "lake/io/io.h"
 #include "lib/stringinfo.h"
 #include "maintain/compact.h"
+#include "pipeline/changes.h"
 #include "pipeline/files.h"
 #include "utils/hsearch.h"
 #include "common/hashfn.h"
@@ -275,6 +277,73 @@ ChooseInGroup(Compaction *compaction, const List *group)
 	}
 }
 
+/* Bytes of the chosen files when they are read. */
+static int64
+InputBytes(const Compaction *compaction)
+{
+	StringInfoData paths;
+	ListCell   *lc;
+
+	initStringInfo(&paths);
+	foreach(lc, compaction->inputs)
+	{
+		const char *path = ((const IcebergFile *) lfirst(lc))->path;
+		const LakeAccess *access = LakeAccessOfLake(path);
+
+		LakeCheckAccess(access, path);
+		appendStringInfo(&paths, "%s%s", paths.len > 0 ? ", " : "",
+						 EngineQuoteLiteral(LakeEnginePath(access, path)));
+	}
+	return EngineInt(compaction->conn,
+					 "SELECT sum(total_uncompressed_size)::BIGINT FROM parquet_metadata([%s])", paths.data);
+}
+
+/*
+ * The engine sorts narrow rows on disk, however many.  Wide ones it has to hold in
+ * larger numbers than a small memory allows: of such files no more are merged at once
+ * than it can hold, and none that are large already, unless rows were deleted.
+ */
+static void
+FitIntoMemory(Compaction *compaction)
+{
+	int64		portion = ChangesPortion();
+	int64		bytes;
+	double		ratio;
+	int64		sum = 0;
+	int64		rows = Max(compaction->result.rows, 1);
+	bool		deleted = false;
+	List	   *chosen = compaction->inputs;
+	ListCell   *lc;
+
+	if (chosen == NIL || (bytes = InputBytes(compaction)) <= 2 * portion ||
+		bytes / rows * CHUNK_ROWS <= portion / 16)
+		return;
+	ratio = (double) bytes / Max(compaction->result.bytes_before, 1);
+	compaction->inputs = NIL;
+	compaction->result.bytes_before = compaction->result.rows = 0;
+	foreach(lc, chosen)
+	{
+		IcebergFile *file = (IcebergFile *) lfirst(lc);
+		DataEntry  *entry = hash_search(compaction->data, &file->path, HASH_FIND, NULL);
+		int64		size = (int64) (ratio * file->file_size);
+
+		entry->chosen = sum + size <= 2 * portion && (size <= portion || entry->deleted > 0);
+		if (!entry->chosen)
+			continue;
+		sum += size;
+		deleted |= entry->deleted > 0;
+		compaction->inputs = lappend(compaction->inputs, file);
+		compaction->result.bytes_before += file->file_size;
+		compaction->result.rows += file->record_count;
+	}
+	if (list_length(compaction->inputs) != 1 || deleted)
+		return;
+	((DataEntry *) hash_search(compaction->data, &((IcebergFile *) linitial(compaction->inputs))->path,
+							   HASH_FIND, NULL))->chosen = false;
+	compaction->inputs = NIL;
+	compaction->result.bytes_before = compaction->result.rows = 0;
+}
+
 /* ---- writing data files ---- */
 
 /* ORDER BY: the partition, the table's sort order, and where the row was. */
@@ -321,7 +390,9 @@ WriteDataFiles(Compaction *compaction)
 	SHARD_POINT("compact-after-sort");
 	if (rows > 0)
 		compaction->placed = FilesWriteRows(conn, compaction->base, compaction->schema,
-											"compact_rows", rows, RowsPerFile(compaction, rows), true);
+											"compact_rows", rows,
+											FilesRowBytes(conn, compaction->schema, "compact_rows"),
+											RowsPerFile(compaction, rows), true);
 	SHARD_POINT("compact-after-files");
 
 	compaction->result.files_before = list_length(compaction->inputs);
@@ -499,6 +570,7 @@ CompactPrepare(EngineConn *conn, const char *namespace, const char *name, Choose
 	ReadInventory(compaction);
 	foreach(lc, LakeGroupByPartition(LakeDataFiles(compaction->base)))
 		ChooseInGroup(compaction, (List *) lfirst(lc));
+	FitIntoMemory(compaction);
 	FindNeededDeletes(compaction);
 	if (compaction->inputs != NIL)
 		WriteDataFiles(compaction);

@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "base/hot_keys.h"
+#include "base/settings.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
@@ -27,14 +28,22 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-/* Chunks kept here before they are sent. */
+/* Bytes of full chunks kept here before they are sent; of all chunks. */
 #define PUSH_BYTES (8 * 1024 * 1024)
+#define MOST_UNSENT_BYTES (4 * PUSH_BYTES)
+
+/* Limits of what goes to one table of the engine, in bytes. */
+#define LEAST_PORTION (1024 * 1024)
+#define LARGEST_PORTION (256 * 1024 * 1024)
+#define WIDE_PORTION (16 * 1024 * 1024)
+#define PORTION_OF_MEMORY 8
 
 static MemoryContext batch_context = NULL;
 static MemoryContext row_context = NULL;
 static ChangeBatch *batch = NULL;
 static int64 unsent_bytes = 0;
 static ChangeSegment *sending = NULL;	/* whose append is open in the engine */
+static int	spare_shift = 0;		/* halvings of a portion */
 static HTAB *filters = NULL;
 static List *left_out = NIL;	/* of Oid: tables whose changes are not kept */
 
@@ -84,6 +93,28 @@ ChangesBatch(void)
 		MemoryContextSwitchTo(old);
 	}
 	return batch;
+}
+
+int64
+ChangesPortion(void)
+{
+	int64		bytes = (int64) EngineMemoryLimit * 1024 / PORTION_OF_MEMORY;
+
+	return Max(Min(bytes, LARGEST_PORTION) >> spare_shift, LEAST_PORTION);
+}
+
+int64
+ChangesPortionFor(int64 row_bytes)
+{
+	int64		wide = Min(ChangesPortion() / 2, WIDE_PORTION);
+
+	return row_bytes * CHUNK_ROWS > wide ? wide : ChangesPortion();
+}
+
+void
+ChangesSpare(int failures)
+{
+	spare_shift = Min(failures, 16);
 }
 
 /*
@@ -263,20 +294,37 @@ ChangesColumnSql(const TableLayout *layout)
 }
 
 
+/* Bytes of a row in the engine, without its strings, each of which has a length. */
+static Size
+RowWidth(const WireChunk *chunk)
+{
+	Size		width = 0;
+
+	for (int i = 0; i < chunk->ncols; i++)
+		width += 1 + Max(LakeKindWidth(chunk->cols[i].type.kind), 8);
+	return width;
+}
+
 static ChangeSegment *
 FindSegment(TableLayout *layout)
 {
 	TableChanges *table = FindTable(layout->parent);
 	ChangeSegment *segment;
+	List	   *spare = NIL;
 	ListCell   *lc;
 
 	foreach(lc, table->segments)
 	{
 		segment = lfirst(lc);
-		if (segment->layout == layout)
+		if (segment->layout != layout)
+			continue;
+		if (!segment->closed)
 			return segment;
+		spare = list_concat(spare, segment->spare);
+		segment->spare = NIL;
 	}
 	segment = palloc0(sizeof(ChangeSegment));
+	segment->spare = spare;
 	segment->table = table;
 	segment->layout = layout;
 	segment->name = psprintf("changes_%u_%d", table->parent, list_length(table->segments));
@@ -364,6 +412,8 @@ Target(Leaf *leaf, ChangeTxn *txn)
 	NoteTransaction(segment->table, txn->xid);
 	if (segment->filling == NULL)
 		segment->filling = TakeChunk(segment);
+	if (segment->row_width == 0)
+		segment->row_width = RowWidth(segment->filling);
 	leaf->changes = segment;
 	MemoryContextSwitchTo(old);
 	return segment;
@@ -403,6 +453,18 @@ PushSegment(ChangeSegment *segment)
 	segment->full = NIL;
 }
 
+/* The chunk that is being filled is to be sent with the next ones. */
+static void
+SetAside(ChangeSegment *segment)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch_context);
+
+	segment->full = lappend(segment->full, segment->filling);
+	segment->filling = NULL;
+	segment->strings = 0;
+	MemoryContextSwitchTo(old);
+}
+
 static void
 PushFull(void)
 {
@@ -433,13 +495,7 @@ ChangesPush(ChangeBatch *b)
 			ChangeSegment *segment = lfirst(lc2);
 
 			if (segment->filling != NULL && segment->filling->nrows > 0)
-			{
-				MemoryContext old = MemoryContextSwitchTo(batch_context);
-
-				segment->full = lappend(segment->full, segment->filling);
-				segment->filling = NULL;
-				MemoryContextSwitchTo(old);
-			}
+				SetAside(segment);
 		}
 	}
 	PushFull();
@@ -456,27 +512,61 @@ ChangesCount(Size bytes)
 	return batch->next_n++;
 }
 
+/*
+ * Close a segment that has become large, so that what comes after it goes to
+ * another table of the engine.
+ */
+static void
+CloseSegment(ChangeSegment *segment)
+{
+	segment->closed = true;
+	if (segment->filling != NULL)
+		SetAside(segment);
+	PushFull();
+}
+
+/*
+ * bytes are what the WAL has of the row.  What it takes here and in the engine
+ * can be much more: values that are kept apart or compressed.
+ */
 static void
 EndRow(ChangeSegment *segment, Size bytes)
 {
-	(void) ChangesCount(bytes);
-	unsent_bytes += bytes;
-	segment->rows++;
-	segment->filling->nrows++;
-	LettersAtHand(InvalidOid);
-	if (ChunkIsFull(segment->filling))
-	{
-		MemoryContext old = MemoryContextSwitchTo(batch_context);
+	WireChunk  *chunk = segment->filling;
+	Size		strings;
+	Size		values;
 
-		segment->full = lappend(segment->full, segment->filling);
-		segment->filling = NULL;
+	chunk->nrows++;
+	strings = ChunkBytes(chunk);
+	values = strings - segment->strings;
+	unsent_bytes += segment->row_width + values;
+	values += segment->absent;
+	segment->strings = strings;
+	segment->absent = 0;
+	if (segment->rows++ == 0)
+		segment->first_n = batch->next_n;
+	segment->last_n = batch->next_n;
+	segment->bytes += segment->row_width + values;
+	(void) ChangesCount(Max(bytes, values));
+	LettersAtHand(InvalidOid);
+	if (segment->bytes >= ChangesPortionFor(segment->bytes / segment->rows))
+		CloseSegment(segment);
+	else if (chunk->nrows >= CHUNK_ROWS || strings >= CHUNK_BYTES)
+	{
+		SetAside(segment);
 		if (sending == NULL || sending == segment)
+		{
+			MemoryContext old = MemoryContextSwitchTo(batch_context);
+
 			PushSegment(segment);
-		LettersAtHand(InvalidOid);
-		MemoryContextSwitchTo(old);
+			LettersAtHand(InvalidOid);
+			MemoryContextSwitchTo(old);
+		}
 		if (unsent_bytes > PUSH_BYTES)
 			PushFull();
 	}
+	else if (unsent_bytes > MOST_UNSENT_BYTES)
+		ChangesPush(batch);
 }
 
 /* ---- rows ---- */
@@ -656,6 +746,7 @@ PutUnchanged(ChangeSegment *segment, int col, const Leaf *leaf, const Row *row)
 		appendStringInfo(&list, "%d,", leaf->layout->cols[i].attnum);
 		segment->unchanged_cols[i] = true;
 		segment->unchanged++;
+		segment->absent += toast_raw_datum_size(row->values[at]);
 	}
 	if (list.data == NULL)
 		ChunkPutNull(segment->filling, col);

@@ -21,7 +21,9 @@
 #define CHANGE_TRUNCATED 4
 
 /*
- * Changes of one table under one layout.  In the engine they are a temporary
+ * Changes of one table under one layout, of so many bytes that the engine can
+ * sort and write them within its memory limit; what comes after that goes to
+ * another segment.  In the engine they are a temporary
  * table with these columns, then f<attnum> per column (the new row, or what is
  * known of a deleted one) and o<attnum> per key column (the key before the
  * change, where "old" says that it is another one than after it):
@@ -37,7 +39,14 @@ typedef struct ChangeSegment
 	TableLayout *layout;
 	char	   *name;			/* of the engine's table */
 	bool		created;		/* it exists there */
+	bool		closed;			/* large enough */
 	int64		rows;
+	int64		first_n;		/* of its rows */
+	int64		last_n;
+	int64		bytes;			/* in the engine, with the values that the WAL lacks */
+	Size		row_width;		/* bytes of a row, without strings */
+	Size		strings;		/* bytes of them in "filling" */
+	Size		absent;			/* bytes of the row's values that the WAL lacks */
 	int64		unchanged;		/* values that the WAL lacks */
 	bool	   *unchanged_cols; /* per column: any? */
 	WireChunk  *filling;
@@ -98,6 +107,23 @@ typedef struct ChangeTxn
 
 extern ChangeBatch *ChangesBatch(void);
 extern void ChangesReset(void);
+
+/*
+ * Bytes that one statement of the engine may have to hold at once: an eighth of
+ * its memory, of which sorting, encoding and compressing take a part each; less
+ * after failures for want of memory.
+ */
+extern int64 ChangesPortion(void);
+
+/*
+ * The same for rows of a size, in bytes, on average.  Fewer than a chunk's rows are
+ * one row group in a file, however large they are, which its readers must hold: so
+ * wide rows are written in smaller files.
+ */
+extern int64 ChangesPortionFor(int64 row_bytes);
+
+/* After so many failures for want of the engine's memory, in a row. */
+extern void ChangesSpare(int failures);
 
 /* The worker's connection to the engine, made when it is first needed. */
 extern EngineConn *ChangesConnection(void);

@@ -382,7 +382,8 @@ WriteLog(EngineConn *conn, const char *router, const Position *position, FlushRe
 	if (rows == 0)
 		return true;
 	change.added = FilesWriteData(conn, table, IcebergCurrentSchema(table->metadata),
-								  EventsQuery(router), rows, false);
+								  EventsQuery(router), rows,
+								  EngineInt(conn, "SELECT avg(strlen(payload))::BIGINT FROM emitted"), false);
 	change.summary = PositionSummary(position, &change.nsummary);
 	if (LakeCommit(table, &change) == NULL)
 		return false;

@@ -10,11 +10,16 @@
 #include "base/points.h"
 #include "lake/io/io.h"
 #include "lib/stringinfo.h"
+#include "pipeline/changes.h"
 #include "pipeline/files.h"
 #include "utils/builtins.h"
 
 /* Rows of a data file; more make another one. */
 #define FILE_ROWS (1024 * 1024)
+
+/* Rows of a row group at most, DuckDB's default; bytes that are never too many. */
+#define GROUP_ROWS 122880
+#define LEAST_GROUP_BYTES (2 * 1024 * 1024)
 
 static char *Format(const char *fmt, va_list args) pg_attribute_printf(1, 0);
 
@@ -171,9 +176,21 @@ RunCopy(EngineConn *conn, const char *query, const char *path, const char *optio
 	Leave(&callback);
 }
 
+/*
+ * How many rows the engine gathers before it writes them.  It needs several times
+ * as much memory as they take, and so does who reads them.
+ */
+static int
+GroupRows(int64 row_bytes)
+{
+	int64		rows = Max(ChangesPortion() / 4, LEAST_GROUP_BYTES) / Max(row_bytes, 1);
+
+	return (int) Max(Min(rows, GROUP_ROWS) / CHUNK_ROWS * CHUNK_ROWS, CHUNK_ROWS);
+}
+
 static IcebergFile *
 WriteOne(EngineConn *conn, const LakeTable *table, const IcebergSchema *schema,
-		 const char *query, bool sorted)
+		 const char *query, int64 row_bytes, bool sorted)
 {
 	char	   *path = LakeNewDataFile(table, ".parquet");
 	CopyStats	stats;
@@ -181,7 +198,7 @@ WriteOne(EngineConn *conn, const LakeTable *table, const IcebergSchema *schema,
 
 	SHARD_POINT("pipeline-before-file");
 	RunCopy(conn, psprintf("SELECT %s FROM (%s)", LakeCopyColumns(schema), query), path,
-			LakeCopyOptions(schema, sorted), &stats);
+			LakeCopyOptions(schema, sorted, GroupRows(row_bytes)), &stats);
 	SHARD_POINT("pipeline-after-file");
 	LakeSyncFile(path);
 	file = LakeFileFromCopyStats(schema, path, stats.count, stats.size, stats.columns);
@@ -245,7 +262,8 @@ FindStretches(EngineConn *conn, const LakeTable *table, const char *relation, in
 
 List *
 FilesWriteRows(EngineConn *conn, const LakeTable *table, const IcebergSchema *schema,
-			   const char *relation, int64 nrows, int64 rows_per_file, bool sorted)
+			   const char *relation, int64 nrows, int64 row_bytes, int64 rows_per_file,
+			   bool sorted)
 {
 	List	   *files = NIL;
 	ListCell   *lc;
@@ -266,7 +284,7 @@ FilesWriteRows(EngineConn *conn, const LakeTable *table, const IcebergSchema *sc
 									psprintf("SELECT * FROM %s WHERE rowid >= " INT64_FORMAT
 											 " AND rowid < " INT64_FORMAT " ORDER BY rowid",
 											 relation, placed->from, placed->to),
-									sorted);
+									row_bytes, sorted);
 			placed->file->npartition = stretch->npartition;
 			placed->file->partition = stretch->partition;
 			files = lappend(files, placed);
@@ -286,6 +304,42 @@ FilesOf(List *placed)
 	return files;
 }
 
+/*
+ * Each portion of a partitioned table would make a file of each partition.  But rows
+ * can be so wide that the engine could not hold the few thousand which it takes at a
+ * time.
+ */
+bool
+FilesAtOnce(const LakeTable *table, int portions, int64 row_bytes)
+{
+	return portions <= 1 ||
+		(LakeDefaultSpec(table->metadata)->nfields > 0 && row_bytes * CHUNK_ROWS <= ChangesPortion() / 2);
+}
+
+/*
+ * Strings as they are, what is nested as text: near enough.
+ */
+int64
+FilesRowBytes(EngineConn *conn, const IcebergSchema *schema, const char *relation)
+{
+	StringInfoData sum;
+	int			width = 0;
+
+	initStringInfo(&sum);
+	for (int i = 0; i < schema->nfields; i++)
+	{
+		const IcebergField *field = &schema->fields[i];
+
+		width += 16;
+		if (!field->primitive || LakeKindWidth(field->type.kind) == 0)
+			appendStringInfo(&sum, " + coalesce(%s(%s), 0)",
+							 field->primitive && field->type.kind == LAKE_BINARY ? "octet_length" : "strlen",
+							 field->primitive ? psprintf("f%d", field->id) :
+							 psprintf("CAST(f%d AS VARCHAR)", field->id));
+	}
+	return EngineInt(conn, "SELECT avg(%d%s)::BIGINT FROM %s", width, sum.data, relation);
+}
+
 /* The query in the order of the table. */
 static char *
 InOrder(const LakeTable *table, const IcebergSchema *schema, const char *query)
@@ -297,7 +351,7 @@ InOrder(const LakeTable *table, const IcebergSchema *schema, const char *query)
 
 List *
 FilesWriteData(EngineConn *conn, const LakeTable *table, const IcebergSchema *schema,
-			   const char *query, int64 nrows, bool sorted)
+			   const char *query, int64 nrows, int64 row_bytes, bool sorted)
 {
 	const IcebergSpec *spec = LakeDefaultSpec(table->metadata);
 	const char *relation = "pipeline_rows";
@@ -308,7 +362,7 @@ FilesWriteData(EngineConn *conn, const LakeTable *table, const IcebergSchema *sc
 	if (sorted)
 		query = InOrder(table, schema, query);
 	if (nrows <= FILE_ROWS + FILE_ROWS / 4 && spec->nfields == 0)
-		return list_make1(WriteOne(conn, table, schema, query, sorted));
+		return list_make1(WriteOne(conn, table, schema, query, row_bytes, sorted));
 	EngineRunF(conn, "CREATE OR REPLACE TEMP TABLE pipeline_rows AS %s", query);
 	if (spec->nfields > 0)
 	{
@@ -317,7 +371,8 @@ FilesWriteData(EngineConn *conn, const LakeTable *table, const IcebergSchema *sc
 				   " FROM pipeline_rows ORDER BY %s, rowid",
 				   LakePartitionColumns(table->metadata, spec, schema), LakePartitionNames(spec));
 	}
-	files = FilesOf(FilesWriteRows(conn, table, schema, relation, nrows, FILE_ROWS, sorted));
+	files = FilesOf(FilesWriteRows(conn, table, schema, relation, nrows, row_bytes, FILE_ROWS,
+								   sorted));
 	EngineRunF(conn, "DROP TABLE IF EXISTS pipeline_parts");
 	EngineRunF(conn, "DROP TABLE IF EXISTS pipeline_rows");
 	return files;

@@ -13,11 +13,21 @@
  * Write the rows of an engine query, whose columns are f<field id>, as data
  * files of a table: in the query's order, of bounded size, each of one
  * partition; returns a List of IcebergFile *, empty if there are no rows.  nrows
- * is what the query returns; with sorted, its order is replaced by the table's.
+ * is what the query returns, row_bytes the size of a row in the engine, on
+ * average, or 0 for small ones; with sorted, its order is replaced by the table's.
  */
 extern List *FilesWriteData(EngineConn *conn, const LakeTable *table,
 							const IcebergSchema *schema, const char *query, int64 nrows,
-							bool sorted);
+							int64 row_bytes, bool sorted);
+
+/*
+ * Rows that are many for the engine are written portion by portion, each to files
+ * of its own that are sorted by themselves.  Is it better to write all at once?
+ */
+extern bool FilesAtOnce(const LakeTable *table, int portions, int64 row_bytes);
+
+/* Size of a row of an engine relation with columns f<field id>, on average, in bytes. */
+extern int64 FilesRowBytes(EngineConn *conn, const IcebergSchema *schema, const char *relation);
 
 /* A data file and the rows of a temporary table that it holds, in their order. */
 typedef struct PlacedFile
@@ -35,7 +45,7 @@ typedef struct PlacedFile
  */
 extern List *FilesWriteRows(EngineConn *conn, const LakeTable *table,
 							const IcebergSchema *schema, const char *relation, int64 nrows,
-							int64 rows_per_file, bool sorted);
+							int64 row_bytes, int64 rows_per_file, bool sorted);
 
 /*
  * Write position-delete files, one for each partition, for an engine relation

@@ -141,15 +141,39 @@ KeyIsKnown(const TableFlush *flush)
 
 /* ---- one table ---- */
 
+static List *
+WriteRows(TableFlush *flush, bool events, int64 nrows)
+{
+	LakeTable  *table = events ? flush->events : flush->state;
+	IcebergSchema *schema = events ? flush->events_schema : flush->state_schema;
+	int			portions = FoldPortions(&flush->fold, events);
+	bool		at_once = FilesAtOnce(table, portions, flush->fold.row_bytes);
+	List	   *files = NIL;
+
+	if (nrows == 0)
+		return NIL;
+	for (int i = 0; i < (at_once ? 1 : portions); i++)
+	{
+		int			portion = at_once ? -1 : i;
+		char	   *query = events ?
+			FoldEventsQuery(&flush->fold, schema, flush->position->timeline, portion) :
+			FoldStateQuery(&flush->fold, schema, portion);
+
+		files = list_concat(files,
+							FilesWriteData(flush->conn, table, schema, query,
+										   at_once ? nrows :
+										   EngineInt(flush->conn, "SELECT count(*) FROM (%s)", query),
+										   flush->fold.row_bytes, !events));
+	}
+	return files;
+}
+
 static bool
 CommitEvents(TableFlush *flush)
 {
 	LakeChange	change = {.operation = "append"};
 
-	change.added = FilesWriteData(flush->conn, flush->events, flush->events_schema,
-								  FoldEventsQuery(&flush->fold, flush->events_schema,
-												  flush->position->timeline),
-								  flush->fold.events, false);
+	change.added = WriteRows(flush, true, flush->fold.events);
 	change.new_schema = flush->next_events;
 	if (change.added == NIL)
 		return change.new_schema == NULL || LakeCommit(flush->events, &change) != NULL;
@@ -164,9 +188,7 @@ CommitState(TableFlush *flush)
 	char	   *gone = FoldFindRemoved(&flush->fold, flush->state);
 	List	   *deletes = gone != NULL ? FilesWriteDeletes(flush->conn, flush->state, gone, NIL) : NIL;
 
-	change.added = FilesWriteData(flush->conn, flush->state, flush->state_schema,
-								  FoldStateQuery(&flush->fold, flush->state_schema),
-								  flush->fold.state_rows, true);
+	change.added = WriteRows(flush, false, flush->fold.state_rows);
 	change.remove_all = flush->changes->truncated_at > 0;
 	change.operation = deletes == NIL && !change.remove_all ? "append" :
 		change.added != NIL ? "overwrite" : "delete";

@@ -96,67 +96,87 @@ SegmentQuery(const ChangeSegment *segment, const TableLayout *layout)
 	return sql.data;
 }
 
+/*
+ * Each segment is a piece; one of an earlier layout is brought to the newest.
+ */
 static void
-JoinSegments(Fold *fold)
+MakePieces(Fold *fold)
+{
+	int64		rows = 0;
+	int64		bytes = 0;
+	ListCell   *lc;
+
+	foreach(lc, fold->changes->segments)
+	{
+		ChangeSegment *segment = lfirst(lc);
+		FoldPiece  *piece;
+
+		if (!segment->created)
+			continue;			/* it is there for its layout alone */
+		piece = palloc0(sizeof(FoldPiece));
+		piece->own = segment->layout != fold->layout;
+		piece->relation = piece->own ?
+			psprintf("pipeline_piece_%d", foreach_current_index(lc)) : segment->name;
+		piece->rows = segment->rows;
+		piece->bytes = segment->bytes;
+		piece->first_n = segment->first_n;
+		piece->last_n = segment->last_n;
+		if (piece->own)
+			EngineRunF(fold->conn, "CREATE OR REPLACE TEMP TABLE %s AS %s", piece->relation,
+					   SegmentQuery(segment, fold->layout));
+		fold->pieces = lappend(fold->pieces, piece);
+		rows += piece->rows;
+		bytes += piece->bytes;
+	}
+	fold->row_bytes = bytes / Max(rows, 1);
+}
+
+static void
+MakeView(Fold *fold)
 {
 	StringInfoData sql;
 	ListCell   *lc;
 
 	initStringInfo(&sql);
-	foreach(lc, fold->changes->segments)
-	{
-		ChangeSegment *segment = lfirst(lc);
-
-		if (!segment->created)
-			continue;
-		if (sql.len > 0)
-			appendStringInfoString(&sql, " UNION ALL ");
-		appendStringInfoString(&sql, SegmentQuery(segment, fold->layout));
-	}
+	foreach(lc, fold->pieces)
+		appendStringInfo(&sql, "%sSELECT * FROM %s", sql.len > 0 ? " UNION ALL " : "",
+						 ((FoldPiece *) lfirst(lc))->relation);
 	fold->all = "pipeline_all";
-	fold->own_all = true;
-	EngineRunF(fold->conn, "CREATE OR REPLACE TEMP TABLE pipeline_all AS SELECT * FROM (%s) ORDER BY n",
-			   sql.data);
-}
-
-/* Segments with rows; one without is there for its layout alone. */
-static int
-FilledSegments(const TableChanges *changes)
-{
-	int			n = 0;
-	ListCell   *lc;
-
-	foreach(lc, changes->segments)
-		n += ((ChangeSegment *) lfirst(lc))->created;
-	return n;
+	EngineRunF(fold->conn, "CREATE OR REPLACE TEMP VIEW pipeline_all AS %s", sql.data);
 }
 
 void
 FoldBegin(Fold *fold, EngineConn *conn, const TableChanges *changes)
 {
-	const ChangeSegment *newest = llast(changes->segments);
-
 	memset(fold, 0, sizeof(*fold));
 	fold->conn = conn;
 	fold->changes = changes;
-	fold->layout = newest->layout;
+	fold->layout = ((const ChangeSegment *) llast(changes->segments))->layout;
 	fold->simple = changes->updates == 0 && changes->deletes == 0;
-	if (FilledSegments(changes) == 0)
-		fold->all = NULL;
-	else if (newest->created && FilledSegments(changes) == 1)
-		fold->all = newest->name;
-	else
-		JoinSegments(fold);
+	MakePieces(fold);
+	if (list_length(fold->pieces) == 1)
+		fold->all = ((FoldPiece *) linitial(fold->pieces))->relation;
+	else if (fold->pieces != NIL)
+		MakeView(fold);
 }
 
 void
 FoldEnd(Fold *fold)
 {
+	ListCell   *lc;
+
 	EngineRunF(fold->conn, "DROP TABLE IF EXISTS pipeline_fold");
 	EngineRunF(fold->conn, "DROP TABLE IF EXISTS pipeline_pairs");
 	EngineRunF(fold->conn, "DROP TABLE IF EXISTS pipeline_gone");
-	if (fold->own_all)
-		EngineRunF(fold->conn, "DROP TABLE IF EXISTS pipeline_all");
+	if (list_length(fold->pieces) > 1)
+		EngineRunF(fold->conn, "DROP VIEW pipeline_all");
+	foreach(lc, fold->pieces)
+	{
+		FoldPiece  *piece = lfirst(lc);
+
+		if (piece->own)
+			EngineRunF(fold->conn, "DROP TABLE %s", piece->relation);
+	}
 }
 
 /* ---- rows of the lake ---- */
@@ -210,10 +230,10 @@ OpenRows(const Fold *fold, AttrNumber attnum)
 static char *
 KnownRows(const Fold *fold, AttrNumber attnum)
 {
-	return psprintf("(SELECT n, %s, f%d AS value, coalesce(contains(un, ',%d,'), false) AS open"
+	return psprintf("(SELECT n, %s, coalesce(contains(un, ',%d,'), false) AS open"
 					" FROM %s WHERE verb IN (%d, %d)"
 					" AND (old OR NOT coalesce(contains(un, ',%d,'), false)))",
-					FoldKeyList(fold->layout, "f# AS k#", ", "), attnum, attnum,
+					FoldKeyList(fold->layout, "f# AS k#", ", "), attnum,
 					fold->all, CHANGE_CREATED, CHANGE_UPDATED, attnum);
 }
 
@@ -225,6 +245,33 @@ CountOpen(const Fold *fold, AttrNumber attnum)
 }
 
 /*
+ * Fill in a column's values in one piece from a query with columns n and value.
+ * Updated rows would stay in the engine's memory, whatever its limit; where there
+ * are many, a new table takes the place of the old one.
+ */
+static void
+FillIn(const Fold *fold, const FoldPiece *piece, AttrNumber attnum, const char *values)
+{
+	if (list_length(fold->pieces) == 1)
+	{
+		EngineRunF(fold->conn,
+				   "UPDATE %s AS c SET f%d = r.value, un = replace(c.un, ',%d,', ',')"
+				   " FROM (%s) AS r WHERE c.n = r.n",
+				   piece->relation, attnum, attnum, values);
+		return;
+	}
+	EngineRunF(fold->conn,
+			   "CREATE OR REPLACE TEMP TABLE pipeline_filled AS SELECT c.* REPLACE ("
+			   "CASE WHEN r.n IS NULL THEN c.f%d ELSE CAST(r.value AS %s) END AS f%d,"
+			   " CASE WHEN r.n IS NULL THEN c.un ELSE replace(c.un, ',%d,', ',') END AS un)"
+			   " FROM %s AS c LEFT JOIN (%s) AS r ON c.n = r.n",
+			   attnum, LayoutEngineType(LayoutColumnByAttnum(fold->layout, attnum)), attnum, attnum,
+			   piece->relation, values);
+	EngineRunF(fold->conn, "DROP TABLE %s", piece->relation);
+	EngineRunF(fold->conn, "ALTER TABLE pipeline_filled RENAME TO %s", piece->relation);
+}
+
+/*
  * Take values from the latest earlier change of the same row.  Each round
  * follows one change of key; returns how many values are still open.
  */
@@ -233,55 +280,77 @@ CompleteFromChanges(const Fold *fold, AttrNumber attnum)
 {
 	int64		open = CountOpen(fold, attnum);
 	int64		before;
+	ListCell   *lc;
 
 	do
 	{
 		before = open;
 		EngineRunF(fold->conn,
-				   "UPDATE %s AS c SET f%d = r.value, un = replace(c.un, ',%d,', ',') FROM ("
-				   "SELECT p.n, h.value FROM %s AS p ASOF JOIN %s AS h ON %s AND p.n > h.n"
-				   " WHERE NOT h.open) AS r WHERE c.n = r.n",
-				   fold->all, attnum, attnum, OpenRows(fold, attnum), KnownRows(fold, attnum),
+				   "CREATE OR REPLACE TEMP TABLE pipeline_known AS SELECT p.n, h.n AS from_n"
+				   " FROM %s AS p ASOF JOIN %s AS h ON %s AND p.n > h.n WHERE NOT h.open",
+				   OpenRows(fold, attnum), KnownRows(fold, attnum),
 				   FoldKeyList(fold->layout, "p.k# = h.k#", " AND "));
+		foreach(lc, fold->pieces)
+		{
+			const FoldPiece *piece = lfirst(lc);
+
+			if (EngineInt(fold->conn, "SELECT count(*) FROM pipeline_known WHERE n BETWEEN "
+						  INT64_FORMAT " AND " INT64_FORMAT, piece->first_n, piece->last_n) > 0)
+				FillIn(fold, piece, attnum,
+					   psprintf("SELECT k.n, h.f%d AS value FROM pipeline_known AS k JOIN %s AS h"
+								" ON h.n = k.from_n WHERE k.n BETWEEN " INT64_FORMAT " AND " INT64_FORMAT,
+								attnum, fold->all, piece->first_n, piece->last_n));
+		}
+		EngineRunF(fold->conn, "DROP TABLE pipeline_known");
 		open = CountOpen(fold, attnum);
 	} while (open > 0 && open < before);
 	return open;
 }
 
 /*
- * Take values of rows that have no earlier change from the lake.
+ * Take the values of one piece's rows that have no earlier change from the lake.
  */
 static void
-CompleteFromLake(const Fold *fold, LakeTable *state, AttrNumber attnum)
+CompletePiece(const Fold *fold, LakeTable *state, AttrNumber attnum, const FoldPiece *piece)
 {
 	const TableLayout *layout = fold->layout;
 	AttrNumber *attnums = palloc((layout->nkeys + 1) * sizeof(AttrNumber));
+	char	   *roots = psprintf("(SELECT * FROM pipeline_roots WHERE n BETWEEN " INT64_FORMAT
+								 " AND " INT64_FORMAT ")", piece->first_n, piece->last_n);
 	LakeCondition *conditions;
 	LakeScan   *scan;
 	int			n;
 
-	EngineRunF(fold->conn,
-			   "CREATE OR REPLACE TEMP TABLE pipeline_roots AS SELECT p.n, %s"
-			   " FROM %s AS p ASOF LEFT JOIN %s AS h ON %s AND p.n > h.n WHERE h.n IS NULL",
-			   FoldKeyList(layout, "p.k#", ", "), OpenRows(fold, attnum), KnownRows(fold, attnum),
-			   FoldKeyList(layout, "p.k# = h.k#", " AND "));
-	conditions = FoldBounds(fold->conn, layout, state, "pipeline_roots", &n);
+	if (EngineInt(fold->conn, "SELECT count(*) FROM %s", roots) == 0)
+		return;
+	conditions = FoldBounds(fold->conn, layout, state, roots, &n);
 	scan = LakeScanPlan(state, -1, conditions, n);
 	for (int i = 0; i < layout->nkeys; i++)
 		attnums[i] = layout->cols[layout->keys[i]].attnum;
 	attnums[layout->nkeys] = attnum;
 	EngineRunScan(fold->conn,
 				  psprintf("CREATE OR REPLACE TEMP TABLE pipeline_found AS SELECT r.n, s.f%d AS value"
-						   " FROM %s AS s JOIN pipeline_roots AS r ON %s",
+						   " FROM %s AS s JOIN %s AS r ON %s",
 						   attnum, FoldScanSql(scan, scan->schema, layout, attnums, layout->nkeys + 1, false),
-						   FoldKeyList(layout, "s.f# = r.k#", " AND ")),
+						   roots, FoldKeyList(layout, "s.f# = r.k#", " AND ")),
 				  scan);
-	EngineRunF(fold->conn,
-			   "UPDATE %s AS c SET f%d = r.value, un = replace(c.un, ',%d,', ',')"
-			   " FROM pipeline_found AS r WHERE c.n = r.n",
-			   fold->all, attnum, attnum);
-	EngineRunF(fold->conn, "DROP TABLE pipeline_roots");
+	FillIn(fold, piece, attnum, "SELECT n, value FROM pipeline_found");
 	EngineRunF(fold->conn, "DROP TABLE pipeline_found");
+}
+
+static void
+CompleteFromLake(const Fold *fold, LakeTable *state, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	EngineRunF(fold->conn,
+			   "CREATE OR REPLACE TEMP TABLE pipeline_roots AS SELECT p.n, %s"
+			   " FROM %s AS p ASOF LEFT JOIN %s AS h ON %s AND p.n > h.n WHERE h.n IS NULL",
+			   FoldKeyList(fold->layout, "p.k#", ", "), OpenRows(fold, attnum), KnownRows(fold, attnum),
+			   FoldKeyList(fold->layout, "p.k# = h.k#", " AND "));
+	foreach(lc, fold->pieces)
+		CompletePiece(fold, state, attnum, lfirst(lc));
+	EngineRunF(fold->conn, "DROP TABLE pipeline_roots");
 }
 
 static bool
@@ -352,23 +421,30 @@ FoldByKey(Fold *fold)
 }
 
 /*
- * Where the whole row is the key, equal rows are counted.
+ * Where the whole row is the key, equal rows are counted; if they are many, in
+ * parts, each of which the engine can hold.
  */
 static void
 FoldByCount(Fold *fold)
 {
-	EngineRunF(fold->conn,
-			   "CREATE OR REPLACE TEMP TABLE pipeline_fold AS SELECT %s, sum(d)::BIGINT AS net FROM ("
-			   "SELECT %s, CASE verb WHEN %d THEN -1 ELSE 1 END AS d FROM %s"
-			   " WHERE (verb IN (%d, %d) OR (verb = %d AND old)) AND n > " INT64_FORMAT
-			   " UNION ALL SELECT %s, -1 FROM %s WHERE verb = %d AND old AND n > " INT64_FORMAT
-			   ") GROUP BY %s HAVING sum(d) <> 0",
-			   FoldKeyList(fold->layout, "k#", ", "),
-			   FoldKeyList(fold->layout, "f# AS k#", ", "), CHANGE_DELETED, fold->all,
-			   CHANGE_CREATED, CHANGE_DELETED, CHANGE_UPDATED, fold->changes->truncated_at,
-			   FoldKeyList(fold->layout, "o#", ", "), fold->all, CHANGE_UPDATED,
-			   fold->changes->truncated_at,
-			   FoldKeyList(fold->layout, "k#", ", "));
+	char	   *keys = FoldKeyList(fold->layout, "k#", ", ");
+	char	   *before = FoldKeyList(fold->layout, "o#", ", ");
+
+	fold->parts = list_length(fold->pieces);
+	for (int part = 0; part < fold->parts; part++)
+		EngineRunF(fold->conn,
+				   "%s SELECT %d AS part, %s, sum(d)::BIGINT AS net FROM ("
+				   "SELECT %s, CASE verb WHEN %d THEN -1 ELSE 1 END AS d FROM %s"
+				   " WHERE (verb IN (%d, %d) OR (verb = %d AND old)) AND n > " INT64_FORMAT
+				   " UNION ALL SELECT %s, -1 FROM %s WHERE verb = %d AND old AND n > " INT64_FORMAT
+				   ")%s GROUP BY %s HAVING sum(d) <> 0",
+				   part == 0 ? "CREATE OR REPLACE TEMP TABLE pipeline_fold AS" : "INSERT INTO pipeline_fold",
+				   part, keys,
+				   FoldKeyList(fold->layout, "f# AS k#", ", "), CHANGE_DELETED, fold->all,
+				   CHANGE_CREATED, CHANGE_DELETED, CHANGE_UPDATED, fold->changes->truncated_at,
+				   before, fold->all, CHANGE_UPDATED, fold->changes->truncated_at,
+				   fold->parts == 1 ? "" : psprintf(" WHERE hash(%s) %% %d = %d", keys, fold->parts, part),
+				   keys);
 	fold->state_rows = EngineInt(fold->conn,
 								 "SELECT sum(net)::BIGINT FROM pipeline_fold WHERE net > 0");
 	fold->removed_keys = EngineInt(fold->conn,
@@ -491,8 +567,29 @@ AppendColumns(StringInfo sql, const TableLayout *layout, const IcebergSchema *sc
 	}
 }
 
+int
+FoldPortions(const Fold *fold, bool events)
+{
+	return fold->layout->whole_row && !fold->simple && !events ? fold->parts : list_length(fold->pieces);
+}
+
+/* The relation with a portion of the changes. */
+static const char *
+Portion(const Fold *fold, int portion)
+{
+	return portion < 0 ? fold->all : ((const FoldPiece *) list_nth(fold->pieces, portion))->relation;
+}
+
+/* Spares the engine a table of all keys where few are asked for. */
+static char *
+OfPiece(const FoldPiece *piece)
+{
+	return psprintf(" AND last BETWEEN " INT64_FORMAT " AND " INT64_FORMAT,
+					2 * piece->first_n, 2 * piece->last_n + 1);
+}
+
 char *
-FoldStateQuery(const Fold *fold, const IcebergSchema *schema)
+FoldStateQuery(const Fold *fold, const IcebergSchema *schema, int portion)
 {
 	const TableLayout *layout = fold->layout;
 	StringInfoData cols,
@@ -504,21 +601,24 @@ FoldStateQuery(const Fold *fold, const IcebergSchema *schema)
 	{
 		AppendColumns(&cols, layout, schema, 0, "f");
 		appendStringInfo(&sql, "SELECT %s FROM %s WHERE verb = %d AND n > " INT64_FORMAT,
-						 cols.data + 2, fold->all, CHANGE_CREATED, fold->changes->truncated_at);
+						 cols.data + 2, Portion(fold, portion), CHANGE_CREATED,
+						 fold->changes->truncated_at);
 	}
 	else if (layout->whole_row)
 	{
 		AppendColumns(&cols, layout, schema, 0, "k");
 		appendStringInfo(&sql, "SELECT %s FROM (SELECT *, unnest(range(net)) FROM pipeline_fold"
-						 " WHERE net > 0)", cols.data + 2);
+						 " WHERE net > 0%s)", cols.data + 2,
+						 portion < 0 ? "" : psprintf(" AND part = %d", portion));
 	}
 	else
 	{
 		AppendColumns(&cols, layout, schema, 0, "f");
-		appendStringInfo(&sql, "SELECT %s FROM %s", cols.data + 2, fold->all);
+		appendStringInfo(&sql, "SELECT %s FROM %s", cols.data + 2, Portion(fold, portion));
 		if (!fold->all_last)
-			appendStringInfoString(&sql, " WHERE n IN"
-								   " (SELECT last // 2 FROM pipeline_fold WHERE last % 2 = 1)");
+			appendStringInfo(&sql, " WHERE n IN"
+							 " (SELECT last // 2 FROM pipeline_fold WHERE last %% 2 = 1%s)",
+							 portion < 0 ? "" : OfPiece(list_nth(fold->pieces, portion)));
 	}
 	return sql.data;
 }
@@ -530,9 +630,10 @@ EventId(TimeLineID timeline, const char *suffix)
 }
 
 char *
-FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeline)
+FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeline, int portion)
 {
 	const TableLayout *layout = fold->layout;
+	const char *changes = Portion(fold, portion);
 	bool		key_changes = fold->changes->key_changes > 0;
 	char	   *another = key_changes ? BecameAnother(layout) : "false";
 	StringInfoData sql;
@@ -558,7 +659,7 @@ FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeli
 	AppendColumns(&sql, layout, schema, EVENT_COLUMNS, "f");
 	if (key_changes)
 		appendStringInfoString(&sql, ", 2 * n + 1 AS act");
-	appendStringInfo(&sql, " FROM %s", fold->all);
+	appendStringInfo(&sql, " FROM %s", changes);
 	if (fold->moved)
 		appendStringInfoString(&sql, " LEFT JOIN pipeline_pairs ON n = created_n"
 							   " WHERE n NOT IN (SELECT deleted_n FROM pipeline_pairs)");
@@ -573,7 +674,7 @@ FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeli
 	appendStringInfo(&sql, " UNION ALL SELECT %s, 'deleted', ts, lsn, seq, shard, okey, NULL",
 					 EventId(timeline, ", '-old'"));
 	AppendColumns(&sql, layout, schema, EVENT_COLUMNS, "o");
-	appendStringInfo(&sql, ", 2 * n FROM %s WHERE %s", fold->all, another);
+	appendStringInfo(&sql, ", 2 * n FROM %s WHERE %s", changes, another);
 	return psprintf("SELECT * EXCLUDE (act) FROM (%s) ORDER BY act", sql.data);
 }
 
@@ -697,8 +798,30 @@ FoldBounds(EngineConn *conn, const TableLayout *layout, const LakeTable *state,
 	return conditions;
 }
 
+/* Hash of a row's key, in the types of the changes, of which pipeline_fold has parts. */
 static char *
-RemovedQuery(const Fold *fold, const char *scan)
+KeyHash(const TableLayout *layout)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < layout->nkeys; i++)
+	{
+		const LayoutColumn *col = &layout->cols[layout->keys[i]];
+
+		appendStringInfo(&sql, "%sCAST(f%d AS %s)", i > 0 ? ", " : "hash(", col->attnum,
+						 LayoutEngineType(col));
+	}
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+/*
+ * Of equal rows as many go as were deleted, whichever; where the whole row is the
+ * key they are compared a part after the other.
+ */
+static char *
+RemovedQuery(const Fold *fold, const char *scan, int part)
 {
 	const TableLayout *layout = fold->layout;
 
@@ -706,12 +829,14 @@ RemovedQuery(const Fold *fold, const char *scan)
 		return psprintf("SELECT s._file, s._pos FROM %s AS s"
 						" SEMI JOIN (SELECT * FROM pipeline_fold WHERE NOT fresh) AS d ON %s",
 						scan, FoldKeyList(layout, "s.f# = d.k#", " AND "));
+	if (fold->parts > 1)
+		scan = psprintf("(SELECT * FROM %s WHERE %s %% %d = %d)", scan, KeyHash(layout), fold->parts, part);
 	return psprintf("SELECT _file, _pos FROM (SELECT s._file, s._pos, d.net,"
-					" row_number() OVER (PARTITION BY %s ORDER BY s._file, s._pos) AS nth"
-					" FROM %s AS s JOIN pipeline_fold AS d ON %s WHERE d.net < 0)"
+					" row_number() OVER (PARTITION BY d.id ORDER BY s._file, s._pos) AS nth"
+					" FROM %s AS s JOIN (SELECT *, rowid AS id FROM pipeline_fold"
+					" WHERE part = %d AND net < 0) AS d ON %s)"
 					" WHERE nth <= -net",
-					FoldKeyList(layout, "s.f#", ", "), scan,
-					FoldKeyList(layout, "s.f# IS NOT DISTINCT FROM d.k#", " AND "));
+					scan, part, FoldKeyList(layout, "s.f# IS NOT DISTINCT FROM d.k#", " AND "));
 }
 
 char *
@@ -732,10 +857,12 @@ FoldFindRemoved(const Fold *fold, LakeTable *state)
 		return NULL;
 	for (int i = 0; i < layout->nkeys; i++)
 		attnums[i] = layout->cols[layout->keys[i]].attnum;
-	EngineRunScan(fold->conn,
-				  psprintf("CREATE OR REPLACE TEMP TABLE pipeline_gone AS %s",
-						   RemovedQuery(fold, FoldScanSql(scan, scan->schema, layout,
-														  attnums, layout->nkeys, true))),
-				  scan);
+	for (int part = 0; part < Max(fold->parts, 1); part++)
+		EngineRunScan(fold->conn,
+					  psprintf("%s %s", part == 0 ? "CREATE OR REPLACE TEMP TABLE pipeline_gone AS" :
+							   "INSERT INTO pipeline_gone",
+							   RemovedQuery(fold, FoldScanSql(scan, scan->schema, layout,
+															  attnums, layout->nkeys, true), part)),
+					  scan);
 	return "pipeline_gone";
 }

@@ -11,13 +11,26 @@
 #include "pipeline/changes.h"
 #include "pipeline/layout.h"
 
+/* Some changes of the table, in the newest layout, few enough to be written at once. */
+typedef struct FoldPiece
+{
+	char	   *relation;		/* of the engine */
+	bool		own;			/* made here */
+	int64		rows;
+	int64		bytes;
+	int64		first_n;
+	int64		last_n;
+} FoldPiece;
+
 typedef struct Fold
 {
 	EngineConn *conn;
 	const TableChanges *changes;
 	const TableLayout *layout;	/* the newest */
 	char	   *all;			/* engine relation with all changes of the table */
-	bool		own_all;		/* made here */
+	List	   *pieces;			/* of FoldPiece *: the same, in parts */
+	int			parts;			/* of the rows to be written, where the whole row is the key */
+	int64		row_bytes;		/* of a row, on average */
 	bool		simple;			/* nothing but inserts */
 	int64		state_rows;		/* that StateQuery returns */
 	bool		all_last;		/* each change put a row that stays */
@@ -37,9 +50,14 @@ extern bool FoldComplete(Fold *fold, LakeTable *state);
 /* Fold by key; sets the counts. */
 extern void FoldRun(Fold *fold);
 
-/* Engine queries with columns f<field id>, cast to the schema's types. */
-extern char *FoldStateQuery(const Fold *fold, const IcebergSchema *schema);
-extern char *FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeline);
+/*
+ * Engine queries with columns f<field id>, cast to the schema's types: of one
+ * portion of the changes, from 0 to FoldPortions() - 1, or of all, if that is -1.
+ */
+extern int	FoldPortions(const Fold *fold, bool events);
+extern char *FoldStateQuery(const Fold *fold, const IcebergSchema *schema, int portion);
+extern char *FoldEventsQuery(const Fold *fold, const IcebergSchema *schema, TimeLineID timeline,
+							 int portion);
 
 /*
  * Find the places of the removed keys in the lake: an engine relation with

@@ -93,7 +93,8 @@ InheritRows(EngineConn *conn, LakeTable *from, const LakeTable *to)
 				  scan);
 	files = FilesWriteData(conn, to, IcebergCurrentSchema(to->metadata),
 						   "SELECT * FROM pipeline_inherited",
-						   EngineInt(conn, "SELECT count(*) FROM pipeline_inherited"), true);
+						   EngineInt(conn, "SELECT count(*) FROM pipeline_inherited"),
+						   FilesRowBytes(conn, schema, "pipeline_inherited"), true);
 	EngineRunF(conn, "DROP TABLE pipeline_inherited");
 	return files;
 }

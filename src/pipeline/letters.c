@@ -257,6 +257,11 @@ LettersWriteFault(Oid relation, const Position *position, const ErrorData *error
 		appendStringInfoString(&payload, ", \"detail\": ");
 		escape_json(&payload, error->detail);
 	}
+	if (error->hint != NULL)
+	{
+		appendStringInfoString(&payload, ", \"hint\": ");
+		escape_json(&payload, error->hint);
+	}
 	if (error->context != NULL)
 	{
 		appendStringInfoString(&payload, ", \"context\": ");

@@ -64,6 +64,11 @@ typedef struct Resync
 	IcebergSchema *next_state;
 	IcebergSchema *next_events;
 	int64		rows;
+	int64		bytes;			/* of these rows in the engine */
+	int			heap_tables;	/* pipeline_heap_0 and so on, that they are in */
+	int64		table_bytes;	/* in the last of these */
+	int64		table_rows;
+	int			parts;			/* of the differences: pipeline_diff_0 and so on */
 	bool		busy;			/* somebody else has a lock on the table */
 } Resync;
 
@@ -136,18 +141,43 @@ HeapChunk(const TableLayout *layout)
 	return ChunkCreate(types, layout->ncols + 2);
 }
 
+/*
+ * Begin a table for rows of the heap.  No table gets more than the engine can
+ * sort and write within its memory limit.
+ */
 static void
-MakeHeapTable(const Resync *resync)
+BeginHeapTable(Resync *resync)
 {
+	char	   *name = psprintf("pipeline_heap_%d", resync->heap_tables++);
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "CREATE OR REPLACE TEMP TABLE pipeline_heap (shard INTEGER, key VARCHAR");
+	appendStringInfo(&sql, "CREATE OR REPLACE TEMP TABLE %s (shard INTEGER, key VARCHAR", name);
 	for (int i = 0; i < resync->layout->ncols; i++)
 		appendStringInfo(&sql, ", f%d %s", resync->layout->cols[i].attnum,
 						 LayoutEngineType(&resync->layout->cols[i]));
 	appendStringInfoChar(&sql, ')');
 	(void) EngineRun(resync->conn, sql.data);
+	EngineAppendBegin(resync->conn, name);
+	resync->table_bytes = resync->table_rows = 0;
+}
+
+static void
+SendHeapChunk(Resync *resync, WireChunk *chunk)
+{
+	int64		bytes = ChunkBytes(chunk) + (int64) chunk->nrows * chunk->ncols * 16;
+
+	if (resync->table_rows > 0 &&
+		resync->table_bytes + bytes > ChangesPortionFor(resync->table_bytes / resync->table_rows))
+	{
+		(void) EngineAppendEnd(resync->conn);
+		BeginHeapTable(resync);
+	}
+	EngineAppend(resync->conn, chunk);
+	resync->table_rows += chunk->nrows;
+	resync->table_bytes += bytes;
+	resync->bytes += bytes;
+	ChunkReset(chunk);
 }
 
 /*
@@ -215,10 +245,7 @@ LoadLeaf(Resync *resync, Oid leaf, WireChunk *chunk)
 		PutHeapRow(resync, chunk, attnums, shard, slot);
 		resync->rows++;
 		if (ChunkIsFull(chunk))
-		{
-			EngineAppend(resync->conn, chunk);
-			ChunkReset(chunk);
-		}
+			SendHeapChunk(resync, chunk);
 		MemoryContextReset(row);
 	}
 	MemoryContextSwitchTo(old);
@@ -228,20 +255,38 @@ LoadLeaf(Resync *resync, Oid leaf, WireChunk *chunk)
 	table_close(rel, NoLock);
 }
 
+/* A view of tables whose names end in numbers from 0. */
+static void
+MakeView(const Resync *resync, const char *name, int ntables)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < ntables; i++)
+		appendStringInfo(&sql, "%sSELECT * FROM %s_%d", i > 0 ? " UNION ALL " : "", name, i);
+	EngineRunF(resync->conn, "CREATE OR REPLACE TEMP VIEW %s AS %s", name, sql.data);
+}
+
 static void
 LoadHeap(Resync *resync, List *leaves)
 {
 	WireChunk  *chunk = HeapChunk(resync->layout);
 	ListCell   *lc;
 
-	MakeHeapTable(resync);
-	EngineAppendBegin(resync->conn, "pipeline_heap");
+	BeginHeapTable(resync);
 	foreach(lc, leaves)
 		LoadLeaf(resync, lfirst_oid(lc), chunk);
 	if (chunk->nrows > 0)
-		EngineAppend(resync->conn, chunk);
+		SendHeapChunk(resync, chunk);
 	(void) EngineAppendEnd(resync->conn);
 	ChunkFree(chunk);
+	MakeView(resync, "pipeline_heap", resync->heap_tables);
+}
+
+static int64
+RowBytes(const Resync *resync)
+{
+	return resync->bytes / Max(resync->rows, 1);
 }
 
 /* ---- the lake ---- */
@@ -266,10 +311,49 @@ ComparedType(const Resync *resync, const LayoutColumn *col)
 }
 
 /*
- * The state's rows with the layout's columns and their places.
+ * Into how many parts to divide heap and lake, by a hash of the key, so that the
+ * engine can compare each within its memory limit.
+ */
+static int
+CountParts(const Resync *resync)
+{
+	int64		rows = 0;
+	ListCell   *lc;
+
+	foreach(lc, LakeDataFiles(StateBefore(resync)))
+		rows += ((const IcebergFile *) lfirst(lc))->record_count;
+	return (int) Max(resync->heap_tables,
+					 rows * RowBytes(resync) / ChangesPortionFor(RowBytes(resync)) + 1);
+}
+
+/* " WHERE ..." for the rows of a part; the key in the types to compare it in. */
+static char *
+OfPart(const Resync *resync, int part)
+{
+	const TableLayout *layout = resync->layout;
+	StringInfoData sql;
+	int			nkeys = layout->whole_row ? layout->ncols : layout->nkeys;
+
+	if (resync->parts == 1)
+		return "";
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, " WHERE hash(");
+	for (int i = 0; i < nkeys; i++)
+	{
+		const LayoutColumn *col = &layout->cols[layout->whole_row ? i : layout->keys[i]];
+
+		appendStringInfo(&sql, "%sCAST(f%d AS %s)", i > 0 ? ", " : "", col->attnum,
+						 ComparedType(resync, col));
+	}
+	appendStringInfo(&sql, ") %% %d = %d", resync->parts, part);
+	return sql.data;
+}
+
+/*
+ * The state's rows of one part, with the layout's columns and their places.
  */
 static void
-LoadLake(const Resync *resync)
+LoadLake(const Resync *resync, int part)
 {
 	LakeScan   *scan = LakeScanPlan(StateBefore(resync), -1, NULL, 0);
 	StringInfoData cols;
@@ -285,9 +369,10 @@ LoadLake(const Resync *resync)
 						 ComparedType(resync, col), col->attnum);
 	}
 	EngineRunScan(resync->conn,
-				  psprintf("CREATE OR REPLACE TEMP TABLE pipeline_lake AS SELECT _file, _pos%s FROM %s",
+				  psprintf("CREATE OR REPLACE TEMP TABLE pipeline_lake AS SELECT _file, _pos%s FROM %s%s",
 						   cols.data, FoldScanSql(scan, resync->state_schema, resync->layout,
-												  attnums, resync->layout->ncols, true)),
+												  attnums, resync->layout->ncols, true),
+						   OfPart(resync, part)),
 				  scan);
 }
 
@@ -318,33 +403,35 @@ LakeKeyText(const TableLayout *layout)
 }
 
 /*
- * Relation pipeline_diff: verb, shard, key, the row, and the place of the row
- * that it replaces.
+ * Relation pipeline_diff_<part>: verb, shard, key, the row, and the place of the
+ * row that it replaces.
  */
 static void
-Compare(const Resync *resync)
+Compare(const Resync *resync, int part)
 {
 	const TableLayout *layout = resync->layout;
+	char	   *heap = psprintf("(SELECT * FROM pipeline_heap%s)", OfPart(resync, part));
 
 	if (layout->whole_row)
 		EngineRunF(resync->conn,
-				   "CREATE OR REPLACE TEMP TABLE pipeline_diff AS"
+				   "CREATE OR REPLACE TEMP TABLE pipeline_diff_%d AS"
 				   " SELECT %d AS verb, NULL::INTEGER AS shard, NULL::VARCHAR AS key, *"
-				   " FROM (SELECT %s FROM pipeline_heap EXCEPT ALL SELECT %s FROM pipeline_lake)"
+				   " FROM (SELECT %s FROM %s EXCEPT ALL SELECT %s FROM pipeline_lake)"
 				   " UNION ALL SELECT %d, NULL, NULL, *"
-				   " FROM (SELECT %s FROM pipeline_lake EXCEPT ALL SELECT %s FROM pipeline_heap)",
-				   CHANGE_CREATED, ColumnList(layout, "f#", ", "), ColumnList(layout, "f#", ", "),
-				   CHANGE_DELETED, ColumnList(layout, "f#", ", "), ColumnList(layout, "f#", ", "));
+				   " FROM (SELECT %s FROM pipeline_lake EXCEPT ALL SELECT %s FROM %s)",
+				   part, CHANGE_CREATED, ColumnList(layout, "f#", ", "), heap,
+				   ColumnList(layout, "f#", ", "), CHANGE_DELETED, ColumnList(layout, "f#", ", "),
+				   ColumnList(layout, "f#", ", "), heap);
 	else
 		EngineRunF(resync->conn,
-				   "CREATE OR REPLACE TEMP TABLE pipeline_diff AS SELECT"
+				   "CREATE OR REPLACE TEMP TABLE pipeline_diff_%d AS SELECT"
 				   " CASE WHEN l._file IS NULL THEN %d WHEN h.shard IS NULL THEN %d ELSE %d END AS verb,"
 				   " h.shard, CASE WHEN h.shard IS NULL THEN %s ELSE h.key END AS key, l._file, l._pos, %s"
-				   " FROM pipeline_heap AS h FULL JOIN pipeline_lake AS l ON %s"
+				   " FROM %s AS h FULL JOIN pipeline_lake AS l ON %s"
 				   " WHERE l._file IS NULL OR h.shard IS NULL OR %s",
-				   CHANGE_CREATED, CHANGE_DELETED, CHANGE_UPDATED, LakeKeyText(layout),
+				   part, CHANGE_CREATED, CHANGE_DELETED, CHANGE_UPDATED, LakeKeyText(layout),
 				   ColumnList(layout, "CASE WHEN h.shard IS NULL THEN l.f# ELSE h.f# END AS f#", ", "),
-				   FoldKeyList(layout, "h.f# = l.f#", " AND "),
+				   heap, FoldKeyList(layout, "h.f# = l.f#", " AND "),
 				   ColumnList(layout, "h.f# IS DISTINCT FROM l.f#", " OR "));
 }
 
@@ -352,12 +439,30 @@ Compare(const Resync *resync)
  * With nothing in the lake everything is new.
  */
 static void
-TakeAll(const Resync *resync)
+TakeAll(const Resync *resync, int part)
 {
 	EngineRunF(resync->conn,
-			   "CREATE OR REPLACE TEMP VIEW pipeline_diff AS SELECT %d AS verb,"
-			   " NULL::VARCHAR AS _file, NULL::BIGINT AS _pos, * FROM pipeline_heap",
-			   CHANGE_CREATED);
+			   "CREATE OR REPLACE TEMP VIEW pipeline_diff_%d AS SELECT %d AS verb,"
+			   " NULL::VARCHAR AS _file, NULL::BIGINT AS _pos, * FROM pipeline_heap_%d",
+			   part, CHANGE_CREATED, part);
+}
+
+static void
+FindDifferences(Resync *resync, bool empty)
+{
+	resync->parts = empty ? resync->heap_tables : CountParts(resync);
+	for (int part = 0; part < resync->parts; part++)
+	{
+		if (empty)
+		{
+			TakeAll(resync, part);
+			continue;
+		}
+		LoadLake(resync, part);
+		Compare(resync, part);
+		EngineRunF(resync->conn, "DROP TABLE pipeline_lake");
+	}
+	MakeView(resync, "pipeline_diff", resync->parts);
 }
 
 /* ---- writing ---- */
@@ -379,38 +484,90 @@ CastColumns(const Resync *resync, const IcebergSchema *schema, int offset)
 	return cols.data;
 }
 
+/* "name" or, of one of the tables that it is a view of, "name_<i>" */
+static char *
+Portion(const char *name, int portion)
+{
+	return portion < 0 ? pstrdup(name) : psprintf("%s_%d", name, portion);
+}
+
 /*
  * Their _lsn is just before the position that the pipeline has reached: behind
- * all changes written so far, before all that are still to be decoded.
+ * all changes written so far, before all that are still to be decoded.  Their
+ * numbers go on from those written so far.
  */
 static char *
-EventsQuery(const Resync *resync)
+EventsQuery(const Resync *resync, int portion, int64 written)
 {
 	return psprintf("SELECT 'resync-" INT64_FORMAT "-%u-" UINT64_FORMAT "-' || nth AS f%d,"
 					" CASE verb WHEN %d THEN 'created' WHEN %d THEN 'updated' ELSE 'deleted' END AS f%d,"
 					" now() AS f%d, " UINT64_FORMAT "::BIGINT AS f%d, nth AS f%d, shard AS f%d,"
 					" key AS f%d, NULL::VARCHAR AS f%d, %s"
-					" FROM (SELECT row_number() OVER () AS nth, * FROM pipeline_diff)",
+					" FROM (SELECT " INT64_FORMAT " + row_number() OVER () AS nth, * FROM %s)",
 					resync->position->generation, resync->table->relation,
 					(uint64) resync->snapshot_lsn, EVENT_ID,
 					CHANGE_CREATED, CHANGE_UPDATED, EVENT_VERB, EVENT_TS,
 					(uint64) resync->position->lsn - 1, EVENT_LSN, EVENT_SEQ, EVENT_SHARD, EVENT_KEY,
-					EVENT_OLD_KEY, CastColumns(resync, resync->events_schema, EVENT_COLUMNS));
+					EVENT_OLD_KEY, CastColumns(resync, resync->events_schema, EVENT_COLUMNS),
+					written, Portion("pipeline_diff", portion));
+}
+
+static List *
+WriteEventFiles(const Resync *resync)
+{
+	bool		at_once = FilesAtOnce(resync->events, resync->parts, RowBytes(resync));
+	List	   *files = NIL;
+	int64		written = 0;
+
+	for (int i = 0; i < (at_once ? 1 : resync->parts); i++)
+	{
+		int			portion = at_once ? -1 : i;
+		int64		rows = EngineInt(resync->conn, "SELECT count(*) FROM %s",
+									 Portion("pipeline_diff", portion));
+
+		files = list_concat(files, FilesWriteData(resync->conn, resync->events, resync->events_schema,
+												  EventsQuery(resync, portion, written), rows,
+												  RowBytes(resync), false));
+		written += rows;
+	}
+	return files;
 }
 
 static bool
-WriteEvents(const Resync *resync, int64 count)
+WriteEvents(const Resync *resync)
 {
 	LakeChange	change = {.operation = "append",.new_schema = resync->next_events};
 
 	if (resync->from_events != NULL)
 		change.added = InheritRows(resync->conn, resync->from_events, resync->events);
-	change.added = list_concat(change.added,
-							   FilesWriteData(resync->conn, resync->events, resync->events_schema,
-											  EventsQuery(resync), count, false));
+	change.added = list_concat(change.added, WriteEventFiles(resync));
 	if (change.added == NIL && change.new_schema == NULL)
 		return true;
 	return LakeCommit(resync->events, &change) != NULL;
+}
+
+/* From all rows of the heap, or from the differences. */
+static List *
+WriteStateFiles(const Resync *resync, bool from_heap)
+{
+	int			portions = from_heap ? resync->heap_tables : resync->parts;
+	bool		at_once = FilesAtOnce(resync->state, portions, RowBytes(resync));
+	List	   *files = NIL;
+
+	for (int i = 0; i < (at_once ? 1 : portions); i++)
+	{
+		char	   *query = psprintf("%s%s",
+									 Portion(from_heap ? "pipeline_heap" : "pipeline_diff", at_once ? -1 : i),
+									 from_heap ? "" : psprintf(" WHERE verb <> %d", CHANGE_DELETED));
+		int64		rows = EngineInt(resync->conn, "SELECT count(*) FROM %s", query);
+
+		files = list_concat(files, FilesWriteData(resync->conn, resync->state, resync->state_schema,
+												  psprintf("SELECT %s FROM %s",
+														   CastColumns(resync, resync->state_schema, 0),
+														   query),
+												  rows, RowBytes(resync), true));
+	}
+	return files;
 }
 
 static bool
@@ -418,15 +575,9 @@ WriteState(const Resync *resync, bool empty)
 {
 	LakeChange	change = {.new_schema = resync->next_state};
 	bool		rewrite = resync->from_state != NULL || (resync->layout->whole_row && !empty);
-	const char *from = rewrite ? "pipeline_heap" : "pipeline_diff";
-	const char *where = rewrite ? "" : psprintf(" WHERE verb <> %d", CHANGE_DELETED);
-	int64		rows = EngineInt(resync->conn, "SELECT count(*) FROM %s%s", from, where);
 	List	   *deletes = NIL;
 
-	change.added = FilesWriteData(resync->conn, resync->state, resync->state_schema,
-								  psprintf("SELECT %s FROM %s%s",
-										   CastColumns(resync, resync->state_schema, 0), from, where),
-								  rows, true);
+	change.added = WriteStateFiles(resync, rewrite);
 	if (!empty && !rewrite)
 	{
 		EngineRunF(resync->conn, "CREATE OR REPLACE TEMP TABLE pipeline_gone AS"
@@ -462,9 +613,12 @@ FitSchemas(Resync *resync)
 static void
 DropScratch(const Resync *resync, bool empty)
 {
-	EngineRunF(resync->conn, "DROP %s IF EXISTS pipeline_diff", empty ? "VIEW" : "TABLE");
-	EngineRunF(resync->conn, "DROP TABLE IF EXISTS pipeline_lake");
-	EngineRunF(resync->conn, "DROP TABLE IF EXISTS pipeline_heap");
+	EngineRunF(resync->conn, "DROP VIEW pipeline_diff");
+	for (int i = 0; i < resync->parts; i++)
+		EngineRunF(resync->conn, "DROP %s pipeline_diff_%d", empty ? "VIEW" : "TABLE", i);
+	EngineRunF(resync->conn, "DROP VIEW pipeline_heap");
+	for (int i = 0; i < resync->heap_tables; i++)
+		EngineRunF(resync->conn, "DROP TABLE pipeline_heap_%d", i);
 }
 
 /*
@@ -479,16 +633,10 @@ CompareAndWrite(Resync *resync, List *leaves)
 	bool		done = true;
 
 	LoadHeap(resync, leaves);
-	if (empty)
-		TakeAll(resync);
-	else
-	{
-		LoadLake(resync);
-		Compare(resync);
-	}
+	FindDifferences(resync, empty);
 	count = EngineInt(resync->conn, "SELECT count(*) FROM pipeline_diff");
 	if (count > 0 || resync->from_state != NULL || resync->next_state != NULL || resync->next_events != NULL)
-		done = WriteEvents(resync, count) && WriteState(resync, empty);
+		done = WriteEvents(resync) && WriteState(resync, empty);
 	DropScratch(resync, empty);
 	if (done)
 		ereport(LOG,

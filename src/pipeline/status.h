@@ -48,6 +48,7 @@ typedef struct PipelineEntry
 	char		hint[PIPELINE_MESSAGE];
 	char		last_error[PIPELINE_MESSAGE];
 	TimestampTz last_error_at;
+	int			last_error_code;	/* SQLSTATE, as ereport has it; 0 = none */
 	XLogRecPtr	requested_lsn;	/* somebody waits for this to be in the lake */
 	XLogRecPtr	read_lsn;		/* decoded up to here */
 	XLogRecPtr	flushed_lsn;	/* all before is in the lake, or was no event */

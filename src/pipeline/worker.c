@@ -73,6 +73,7 @@ static bool looking = false;	/* in LookAround() */
 static bool locked_out = false; /* a table is due for comparison, and locked */
 static TimestampTz locked_out_at;	/* when that was seen */
 static int	failures = 0;		/* in a row, before this process */
+static bool short_of_memory = false;	/* the engine, at the last of these */
 
 /* ---- status ---- */
 
@@ -109,6 +110,7 @@ Attach(void)
 	{
 		entry->pid = MyProcPid;
 		failures = entry->failures;
+		short_of_memory = failures > 0 && entry->last_error_code == ERRCODE_OUT_OF_MEMORY;
 		entry->pgprocno = MyProcNumberCompat;
 		entry->phase = PIPELINE_STARTING;
 		entry->buffered_rows = 0;
@@ -146,10 +148,22 @@ RecordError(ErrorData *error)
 	LWLockAcquire(&Pipeline->lock, LW_EXCLUSIVE);
 	strlcpy(entry->last_error, error->message, PIPELINE_MESSAGE);
 	entry->last_error_at = GetCurrentTimestamp();
+	entry->last_error_code = error->sqlerrcode;
 	strlcpy(entry->reason, error->message, PIPELINE_MESSAGE);
 	strlcpy(entry->hint, error->hint != NULL ? error->hint : "", PIPELINE_MESSAGE);
 	entry->phase = PIPELINE_RETRYING;
 	LWLockRelease(&Pipeline->lock);
+}
+
+/*
+ * Is this error the table's own?  If the engine lacks memory although it has got
+ * less and less to do at once, and nobody else uses it, the table's rows need more.
+ */
+static bool
+IsFaultOfTable(const ErrorData *error)
+{
+	return LettersIsFaultOfTable(error->sqlerrcode) ||
+		(error->sqlerrcode == ERRCODE_OUT_OF_MEMORY && EngineIsIdle());
 }
 
 /*
@@ -162,12 +176,16 @@ IsolateTable(const ErrorData *error)
 {
 	Oid			relation = LettersTableAtHand();
 
-	if (failures < PipelineMaxRetries || !OidIsValid(relation) ||
-		!LettersIsFaultOfTable(error->sqlerrcode))
+	if (failures < PipelineMaxRetries || !OidIsValid(relation))
 		return;
 	AbortCurrentTransaction();
 	InvalidateSystemCaches();
 	StartTransactionCommand();
+	if (!IsFaultOfTable(error))
+	{
+		AbortCurrentTransaction();
+		return;
+	}
 	LettersWriteFault(relation, &position, error);
 	CommitTransactionCommand();
 	LWLockAcquire(&Pipeline->lock, LW_EXCLUSIVE);
@@ -633,6 +651,7 @@ RunPipeline(void)
 		Leave();
 	PluginEnable();
 	LayoutInit();
+	ChangesSpare(short_of_memory ? failures : 0);
 	OpenSlot();
 	InheritPrepare();
 	ResyncRestoreFilters(&position);

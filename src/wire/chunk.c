@@ -77,17 +77,21 @@ ChunkFree(WireChunk *chunk)
 	mem_free(chunk);
 }
 
-bool
-ChunkIsFull(const WireChunk *chunk)
+size_t
+ChunkBytes(const WireChunk *chunk)
 {
 	size_t		bytes = 0;
 
-	if (chunk->nrows >= CHUNK_ROWS)
-		return true;
 	for (int i = 0; i < chunk->ncols; i++)
 		if (chunk->cols[i].offsets != NULL)
 			bytes += chunk->cols[i].offsets[chunk->nrows];
-	return bytes >= CHUNK_BYTES;
+	return bytes;
+}
+
+bool
+ChunkIsFull(const WireChunk *chunk)
+{
+	return chunk->nrows >= CHUNK_ROWS || ChunkBytes(chunk) >= CHUNK_BYTES;
 }
 
 void

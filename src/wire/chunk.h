@@ -39,6 +39,9 @@ extern WireChunk *ChunkCreate(const LakeType *types, int ncols);
 extern void ChunkReset(WireChunk *chunk);	/* empty it, keep its memory */
 extern void ChunkFree(WireChunk *chunk);
 
+/* Bytes of strings in it. */
+extern size_t ChunkBytes(const WireChunk *chunk);
+
 /* Send it and reset it before the next row? */
 extern bool ChunkIsFull(const WireChunk *chunk);
 

@@ -131,6 +131,10 @@ $standby->stop();
 
 # ---- a clone: the base backup started as it is, without recovery ----
 
+# What the original still means to remove of its own must not be taken for the clone's doing.
+$node->poll_query_until('postgres', q{
+	SELECT _shard.lake_empty_trash() >= 0;
+	SELECT NOT EXISTS (SELECT FROM _shard.lake_trash)}, "t\nt") or die 'the trash is not emptied';
 $node->backup('later');
 $node->stop();
 $before = files();
