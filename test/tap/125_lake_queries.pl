@@ -167,9 +167,10 @@ my %makers = (
 		sub { '(' . value('bool', @_) . ' IS ' . pick('', 'NOT ') . pick('TRUE', 'FALSE', 'UNKNOWN') . ')' },
 		sub { '(' . value('text', @_) . pick(' LIKE ', ' NOT LIKE ', ' ILIKE ') . pick("'a%'", "'%é%'", "'_b'", "'%\\%'", "'\\_%'", "'%'", "''") . ')' },
 		sub { '(' . value('text', @_) . pick(' ~ ', ' !~ ', ' ~* ', ' !~* ') . pick(@regexes) . ')' },
-		sub { my ($x, $y) = (any_type(), any_type()); '((' . value($x, @_) . ', ' . value($y, @_) . ')' . pick(' = ', ' < ', ' <= ', ' > ', ' >= ', ' <> ')
-			  . '(' . value($x, @_) . ', ' . value($y, @_) . '))' },
-		sub { my ($x, $y) = (any_type(), any_type()); '((' . value($x, @_) . ', ' . value($y, @_) . ') IN ('
+		# of what cannot fail: which column is computed first is not said
+		sub { my ($x, $y) = (any_type(), any_type()); '((' . column($x) . ', ' . column($y) . ')' . pick(' = ', ' < ', ' <= ', ' > ', ' >= ', ' <> ')
+			  . '(' . pick(column($x), literal($x)) . ', ' . literal($y) . '))' },
+		sub { my ($x, $y) = (any_type(), any_type()); '((' . column($x) . ', ' . column($y) . ') IN ('
 			  . join(', ', map { '(' . literal($x) . ', ' . literal($y) . ')' } 1 .. 2) . '))' },
 		sub { my $type = any_type(); '(' . value($type, @_) . pick(' IN ', ' NOT IN ') . '(' . join(', ', map { literal($type) } 1 .. 1 + int(rand(4))) . pick('', ", NULL") . '))' },
 		sub { my $type = any_type(); '(' . value($type, @_) . pick(' = ANY ', ' <> ALL ', ' < ANY ') . "(ARRAY[" . join(', ', map { literal($type) } 1 .. int(rand(4))) . "]::$types{$type}" . '[]))' },
