@@ -65,6 +65,9 @@ SELECT rows('SELECT i.id FROM lake.lakew_item i JOIN lake.lakew_kind k USING (ki
     rows('SELECT id FROM lake.lakew_item UNION ALL SELECT id FROM lake.lakew_kind OFFSET 7') AS "union",
     rows('WITH w AS (SELECT kind FROM lake.lakew_item WHERE id < 0) SELECT count(*) FROM w GROUP BY kind') AS none;
 
+-- A condition without columns holds for groups, too.
+SELECT n, (count(*))::text FROM lake.lakew_item WHERE extract(dow FROM '2001-03-25'::timestamp) = extract(dow FROM '2001-03-28 12:00+00'::timestamptz) GROUP BY n;
+
 -- PostgreSQL runs what the engine declines, and says what is wrong in its words.
 SELECT sum(free) IS NULL AS none, max(free + 1) AS largest FROM (SELECT free FROM lake.lakew_item OFFSET 0) s;
 SELECT explain('SELECT id, free * 2 FROM (SELECT * FROM lake.lakew_item OFFSET 0) s', ', ANALYZE, TIMING OFF, SUMMARY OFF');

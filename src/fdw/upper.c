@@ -375,7 +375,8 @@ void
 LakeGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input,
 						 RelOptInfo *output, void *extra)
 {
-	if (input->fdw_private == NULL || output->fdw_private != NULL)
+	/* PostgreSQL tests conditions without columns above a scan, and would not above these */
+	if (input->fdw_private == NULL || output->fdw_private != NULL || root->hasPseudoConstantQuals)
 		return;
 	switch (stage)
 	{
