@@ -18,7 +18,7 @@ SELECT shard.distribute_table('src', 'lakep', lake_options => '{"partition": ["b
 SELECT shard.distribute_table('src', 'lakep', lake_options => '{"partition": ["bucket(2, bo)"]}');
 SELECT shard.distribute_table('src', 'lakep', lake_options => '{"partition": ["day(t)", "day(t)"]}');
 SELECT shard.distribute_table('src', 'lakep', lake_options => '{"partition": ["minute(t)"]}');
-SELECT shard.distribute_table('src', 'lakep', lake_options => '{"sort": ["t desc"]}');
+SELECT shard.distribute_table('src', 'lakep', lake_options => '{"sort": ["t downwards"]}');
 SELECT shard.distribute_table('src', 'lakep', lake_options => '{"events": {"events": {}}}');
 SELECT shard.distribute_table('src', 'lakep', lake => false, lake_options => '{}');
 SELECT count(*) FROM shard.tables WHERE router = 'lakep';
@@ -88,6 +88,22 @@ SELECT shard.alter_lake_options('src', NULL);
 SELECT lake_table, files_after FROM shard.compact('lake.lakep_src', true);
 SELECT count(*) FROM (TABLE src EXCEPT ALL TABLE lake.lakep_src) d;
 SELECT lake_options IS NULL AS by_default FROM shard.tables WHERE router = 'lakep';
+
+-- Sorted downwards, nulls at either end.
+SELECT shard.alter_lake_options('src', '{"sort": ["i DESC nulls last", "s desc", "n ASC NULLS FIRST", "id"]}');
+SELECT lake_table, files_after FROM shard.compact('lake.lakep_src', true);
+SELECT f->>'direction' AS direction, f->>'null-order' AS nulls
+FROM iceberg_tables, LATERAL (SELECT pg_read_file(metadata_location)::jsonb AS m) x,
+    jsonb_array_elements(m->'sort-orders') o, jsonb_array_elements(o->'fields') f
+WHERE table_namespace = 'lakep' AND table_name = 'src' AND o->'order-id' = m->'default-sort-order-id';
+CREATE TEMP TABLE ordered AS SELECT row_number() OVER () AS nth, * FROM (SELECT i, s, n, id FROM lake.lakep_src LIMIT 1000) x;
+SELECT count(*) > 100 AS many, count(*) FILTER (WHERE nth <> expected) AS misplaced
+FROM (SELECT nth, row_number() OVER (ORDER BY i DESC NULLS LAST, s COLLATE "C" DESC, n NULLS FIRST, id) AS expected FROM ordered) x;
+SELECT shard.alter_lake_options('src', '{"sort": ["i ASC nulls first"]}');
+SELECT shard.alter_lake_options('src', '{"sort": ["i DESC nulls last", "s desc nulls first", "n nulls first", "id asc nulls last"]}');
+SELECT jsonb_array_length(m->'sort-orders') AS orders
+FROM iceberg_tables, LATERAL (SELECT pg_read_file(metadata_location)::jsonb AS m) x
+WHERE table_namespace = 'lakep' AND table_name = 'src';
 
 -- Maintenance.
 SELECT lake_table, snapshots_removed > 0 AS removed, snapshots_kept FROM shard.expire_snapshots('src', '0 s', 2);

@@ -876,86 +876,27 @@ BeginCommit(Commit *commit, LakeTable *table, const LakeChange *change)
 }
 
 /*
- * The same by a REST catalog, which writes the metadata file.
+ * The same by a REST catalog, which writes the metadata file: now, or together
+ * with others.
  */
 static LakeTable *
 PublishRest(Commit *commit)
 {
-	LakeTable  *now = RestCommit(commit->table, &commit->next);
+	RestChange *change = RestPrepare(commit->table, &commit->next);
+	LakeTable  *now = commit->table;
 
+	if (change != NULL && commit->change->group != NULL)
+	{
+		LakeGroupAdd(commit->change->group, change, commit->paths, commit->trash);
+		return now;
+	}
+	if (change != NULL)
+		now = RestCommit(change);
 	if (now == NULL)
 		RemoveWritten(commit);
 	else
 		RegistryTrash(commit->trash, false);
 	return now;
-}
-
-/* A number in the form of a position's LSN; 0 if it is none. */
-static uint64
-LsnValue(const char *text)
-{
-	unsigned int high;
-	unsigned int low;
-
-	return text != NULL && sscanf(text, "%X/%X", &high, &low) == 2 ? (uint64) high << 32 | low : 0;
-}
-
-static const char *
-SummaryOf(const LakeChange *change, const char *key)
-{
-	for (int i = 0; i < change->nsummary; i++)
-		if (strcmp(change->summary[i].key, key) == 0)
-			return change->summary[i].value;
-	return NULL;
-}
-
-static bool
-SameHistory(const IcebergSnapshot *snapshot, const IcebergKeyValue *identity, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		const char *value = IcebergSummaryValue(snapshot, identity[i].key);
-
-		if (value == NULL || strcmp(value, identity[i].value) != 0)
-			return false;
-	}
-	return true;
-}
-
-char *
-LakeReached(const IcebergMetadata *metadata, const IcebergKeyValue *identity, int n)
-{
-	const IcebergSnapshot *snapshot = metadata->current_snapshot_id == -1 ? NULL :
-		IcebergSnapshotById(metadata, metadata->current_snapshot_id);
-
-	while (snapshot != NULL)
-	{
-		const char *lsn = IcebergSummaryValue(snapshot, POSITION_LSN);
-
-		if (lsn != NULL)
-			return SameHistory(snapshot, identity, n) ? pstrdup(lsn) : NULL;
-		snapshot = snapshot->parent_id == -1 ? NULL :
-			IcebergSnapshotById(metadata, snapshot->parent_id);
-	}
-	return NULL;
-}
-
-/*
- * Where the catalog does not take part in our transactions, the change can have
- * been committed before a crash.
- */
-static bool
-IsCommitted(const LakeTable *table, const LakeChange *change)
-{
-	IcebergKeyValue *identity = palloc(sizeof(IcebergKeyValue) * (change->nsummary + 1));
-	int			n = 0;
-
-	if (table->access == 0 || SummaryOf(change, POSITION_LSN) == NULL)
-		return false;
-	for (int i = 0; i < change->nsummary; i++)
-		if (strcmp(change->summary[i].key, POSITION_LSN) != 0)
-			identity[n++] = change->summary[i];
-	return LsnValue(LakeReached(table->metadata, identity, n)) >= LsnValue(SummaryOf(change, POSITION_LSN));
 }
 
 /*
@@ -995,7 +936,7 @@ LakeCommit(LakeTable *table, const LakeChange *change)
 {
 	Commit		commit;
 
-	if (IsCommitted(table, change))
+	if (LakeIsCommitted(table, change))
 		return table;
 	BeginCommit(&commit, table, change);
 	CollectRemoved(&commit);

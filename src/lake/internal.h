@@ -94,6 +94,20 @@ extern void LakePathSetControl(HASHCTL *ctl, Size entrysize);
 
 extern int64 LakePropertyInt(const IcebergMetadata *metadata, const char *key, int64 otherwise);
 
+/* ---- reached.c ---- */
+
+/*
+ * Is a change to a position there already?  Where the catalog does not take part
+ * in our transactions, it can have been committed before a crash.
+ */
+extern bool LakeIsCommitted(const LakeTable *table, const LakeChange *change);
+
+/* ---- group.c ---- */
+
+/* Keep a change of a REST catalog's table back until the group is committed. */
+struct RestChange;
+extern void LakeGroupAdd(LakeGroup *group, struct RestChange *change, List *paths, List *trash);
+
 /* ---- shape.c ---- */
 
 /* Make a shape the default of metadata about to be written. */

@@ -17,6 +17,9 @@
 
 extern void LakeInit(void);
 
+/* Where the event logs of routers are. */
+#define EVENT_LOG_NAMESPACE "shard"
+
 /* ---- opening ---- */
 
 typedef struct LakeTable
@@ -172,6 +175,7 @@ typedef struct LakeShape
 	IcebergPartitionField *fields;	/* field_id is left to us */
 	int			nsort;			/* 0 = unsorted */
 	int		   *sort;			/* field ids */
+	int		   *sort_flags;		/* ICEBERG_SORT_*; NULL = all ascending, nulls last */
 } LakeShape;
 
 /* Schema of a new table: ids are given by the caller, from 1. */
@@ -188,6 +192,18 @@ extern LakeTable *LakeReshape(LakeTable *table, const LakeShape *shape);
 /* Commit that the table is ours; NULL if somebody else's commit came first. */
 extern LakeTable *LakeAdopt(LakeTable *table);
 
+/*
+ * Changes that become visible together: given to each LakeCommit(), which then
+ * only says whether the change is possible, and to LakeGroupCommit() at the end.
+ * That is false if somebody else's commit came first.  NULL where a group is not
+ * needed (the database's transaction is one) or the catalog has none: then each
+ * change is committed by itself.
+ */
+typedef struct LakeGroup LakeGroup;
+
+extern LakeGroup *LakeGroupBegin(void);
+extern bool LakeGroupCommit(LakeGroup *group);
+
 typedef struct LakeChange
 {
 	const char *operation;		/* append, overwrite, delete, replace */
@@ -197,6 +213,7 @@ typedef struct LakeChange
 	const IcebergSchema *new_schema;	/* or NULL: evolve to this one in the same commit */
 	int			nsummary;
 	IcebergKeyValue *summary;	/* more summary entries, such as the position */
+	LakeGroup  *group;			/* or NULL */
 } LakeChange;
 
 /*
@@ -213,6 +230,9 @@ typedef struct LakeChange
  * its summary also has these entries; NULL if not.
  */
 extern char *LakeReached(const IcebergMetadata *metadata, const IcebergKeyValue *identity, int n);
+
+/* What the newest snapshot that says anything says of an entry of its summary; NULL if none. */
+extern const char *LakeNoted(const IcebergMetadata *metadata, const char *key);
 
 /* Does a REST catalog hold this database's lake? */
 extern bool LakeByRest(void);

@@ -15,6 +15,7 @@
  * - A file that only a pointer reaches which an older snapshot of this database
  *   still sees.  So files are removed at once only if no such snapshot is left,
  *   else they join the queue, which waits for them.
+ * Metadata files of a REST catalog's tables are the catalog's own.
  */
 #include "postgres.h"
 
@@ -35,11 +36,11 @@
 #define PATIENCE_MS 1000
 #define POLL_MS 10
 
-/* The form in which paths are compared: local ones without a scheme. */
+/* The form in which paths are compared: without a scheme. */
 static char *
 Comparable(const char *uri)
 {
-	return LakeStoreOf(uri) == &LakeLocalStore ? LakeLocalPath(uri) : pstrdup(uri);
+	return LakeStoreOf(uri) == &LakeLocalStore ? LakeLocalPath(uri) : pstrdup(LakePlace(uri));
 }
 
 static void
@@ -119,6 +120,21 @@ ReachableFiles(const LakeTable *table)
 	return set;
 }
 
+/* Files that wait in the queue, as comparable paths. */
+static HTAB *
+QueuedFiles(void)
+{
+	HTAB	   *set = LakePathSet();
+	HASH_SEQ_STATUS status;
+	char	  **path;
+
+	hash_seq_init(&status, RegistryTrashed());
+	while ((path = hash_seq_search(&status)) != NULL)
+		if (strncmp(*path, TRASH_REST, strlen(TRASH_REST)) != 0)
+			AddTo(set, *path);
+	return set;
+}
+
 /* ---- others ---- */
 
 /*
@@ -151,16 +167,25 @@ OthersAreDone(void)
 
 /* ---- the whole ---- */
 
+/* Does a REST catalog write, and remove, the file? */
+static bool
+IsOfCatalog(const LakeTable *table, const char *uri)
+{
+	return table->access != 0 && strstr(uri, ".metadata.json") != NULL;
+}
+
 static List *
-OldFiles(const char *location, int64 before_ms, LakeOrphans *result)
+OldFiles(const LakeTable *table, int64 before_ms, LakeOrphans *result)
 {
 	List	   *old = NIL;
 	ListCell   *lc;
 
-	foreach(lc, LakeListFiles(location))
+	foreach(lc, LakeListFiles(LakeCanonical(table->metadata->location)))
 	{
 		LakeFileInfo *file = (LakeFileInfo *) lfirst(lc);
 
+		if (IsOfCatalog(table, file->uri))
+			continue;
 		if (file->modified_ms < before_ms)
 			old = lappend(old, file);
 		else
@@ -198,7 +223,7 @@ LakeRemoveOrphans(const LakeTable *table, int64 older_than_ms, LakeOrphans *resu
 
 	LakeRequireOwner(table);
 	memset(result, 0, sizeof(*result));
-	old = OldFiles(table->metadata->location, LakeNowMs() - older_than_ms, result);
+	old = OldFiles(table, LakeNowMs() - older_than_ms, result);
 	if (old == NIL)
 		return;
 	LakeWaitForWriters();
@@ -208,7 +233,7 @@ LakeRemoveOrphans(const LakeTable *table, int64 older_than_ms, LakeOrphans *resu
 	if (now != NULL && strcmp(now->metadata->table_uuid, table->metadata->table_uuid) == 0)
 	{
 		reachable = ReachableFiles(now);
-		queued = RegistryTrashed();
+		queued = QueuedFiles();
 		foreach(lc, old)
 		{
 			LakeFileInfo *file = (LakeFileInfo *) lfirst(lc);

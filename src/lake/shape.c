@@ -77,12 +77,22 @@ SetSpec(IcebergMetadata *metadata, const LakeShape *shape)
 
 /* ---- sort orders ---- */
 
+static int
+FlagsAt(const int *flags, int i)
+{
+	return flags == NULL ? 0 : flags[i];
+}
+
 static bool
 OrderIs(const IcebergSortOrder *order, const LakeShape *shape)
 {
-	return order->nfields == shape->nsort &&
-		(shape->nsort == 0 ||
-		 memcmp(order->source_ids, shape->sort, sizeof(int) * shape->nsort) == 0);
+	if (order->nfields != shape->nsort)
+		return false;
+	for (int i = 0; i < shape->nsort; i++)
+		if (order->source_ids[i] != shape->sort[i] ||
+			FlagsAt(order->flags, i) != FlagsAt(shape->sort_flags, i))
+			return false;
+	return true;
 }
 
 static void
@@ -106,6 +116,7 @@ SetSortOrder(IcebergMetadata *metadata, const LakeShape *shape)
 		order->order_id = Max(order->order_id, orders[i].order_id + 1);
 	order->nfields = shape->nsort;
 	order->source_ids = shape->sort;
+	order->flags = shape->sort_flags;
 	metadata->sort_orders = orders;
 	metadata->nsort_orders++;
 	metadata->default_sort_order_id = order->order_id;
@@ -131,9 +142,14 @@ LakeSortColumns(const IcebergMetadata *metadata, const IcebergSchema *schema)
 		if (order->order_id != metadata->default_sort_order_id)
 			continue;
 		for (int j = 0; j < order->nfields; j++)
+		{
+			int			flags = FlagsAt(order->flags, j);
+
 			if (IcebergFieldById(schema, order->source_ids[j]) != NULL)
-				appendStringInfo(&list, "%sf%d NULLS LAST", list.len == 0 ? "" : ", ",
-								 order->source_ids[j]);
+				appendStringInfo(&list, "%sf%d%s NULLS %s", list.len == 0 ? "" : ", ",
+								 order->source_ids[j], (flags & ICEBERG_SORT_DESC) ? " DESC" : "",
+								 (flags & ICEBERG_SORT_NULLS_FIRST) ? "FIRST" : "LAST");
+		}
 	}
 	return list.len == 0 ? NULL : list.data;
 }

@@ -35,6 +35,9 @@
 /* Runs of more bytes in all, in target sizes, are not merged in one go. */
 #define LARGEST_JOB 8
 
+/* Times that a lost race for the pointer is run again. */
+#define MOST_RACES 5
+
 /* What is known of a data file, by its path. */
 typedef struct DataEntry
 {
@@ -660,8 +663,9 @@ MoveDeletes(const Compaction *compaction, const LakeTable *now, const List *new_
 	return moved;
 }
 
-bool
-CompactCommit(Compaction *compaction, CompactResult *result)
+/* One attempt; *lost: somebody else's commit came between looking and ours. */
+static bool
+TryCommit(Compaction *compaction, int *moved_files, bool *lost)
 {
 	LakeChange	change = {.operation = "replace"};
 	LakeTable  *now;
@@ -669,6 +673,7 @@ CompactCommit(Compaction *compaction, CompactResult *result)
 	List	   *moved;
 	ListCell   *lc;
 
+	*lost = false;
 	SHARD_POINT("compact-before-lock");
 	now = LakeOpenLocked(compaction->base->namespace, compaction->base->name);
 	if (now == NULL ||
@@ -687,12 +692,30 @@ CompactCommit(Compaction *compaction, CompactResult *result)
 	change.removed = list_copy(compaction->removed);
 	foreach(lc, compaction->inputs)
 		change.removed = lappend(change.removed, ((IcebergFile *) lfirst(lc))->path);
-	if (LakeCommit(now, &change) == NULL)
+	*moved_files = list_length(moved);
+	*lost = LakeCommit(now, &change) == NULL;
+	return !*lost;
+}
+
+/*
+ * Where the catalog knows no locks, flushes may come first several times; what
+ * was written stays good as long as the inputs are there.
+ */
+bool
+CompactCommit(Compaction *compaction, CompactResult *result)
+{
+	bool		lost = true;
+	bool		done = false;
+	int			moved = 0;
+
+	for (int attempt = 1; lost && attempt <= MOST_RACES; attempt++)
+		done = TryCommit(compaction, &moved, &lost);
+	if (!done)
 		return false;
 	if (compaction->inputs != NIL)
 		EngineRunF(compaction->conn, "DROP TABLE IF EXISTS compact_rows");
 	SHARD_POINT("compact-after-swap");
-	compaction->result.deletes_after += list_length(moved);
+	compaction->result.deletes_after += moved;
 	*result = compaction->result;
 	return true;
 }

@@ -19,7 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/* Times that a compaction is prepared again because its files are gone. */
+/* Times that a job is begun again because somebody else's commit came first. */
 #define MAX_ATTEMPTS 5
 
 PG_FUNCTION_INFO_V1(shard_compact);
@@ -159,6 +159,20 @@ IntervalMs(Interval *interval)
 	return (now - then) / 1000;
 }
 
+/* A catalog outside knows no locks: somebody else's commit can come first. */
+static void
+Expire(const LakeTable *table, int64 age, int retain_last, LakeExpiry *expiry)
+{
+	for (int attempt = 1; attempt <= MAX_ATTEMPTS; attempt++)
+	{
+		LakeTable  *now = LakeOpenLocked(table->namespace, table->name);
+
+		if (now != NULL && LakeExpire(now, age, retain_last, expiry) != NULL)
+			return;
+	}
+	RaceLost(table);
+}
+
 /*
  * shard.expire_snapshots(relation regclass, older_than interval, retain_last int)
  */
@@ -182,12 +196,10 @@ shard_expire_snapshots(PG_FUNCTION_ARGS)
 	foreach(lc, tables)
 	{
 		LakeTable  *table = lfirst(lc);
-		LakeTable  *now = LakeOpenLocked(table->namespace, table->name);
 		LakeExpiry	expiry;
 		Row			row;
 
-		if (now == NULL || LakeExpire(now, age, retain_last, &expiry) == NULL)
-			RaceLost(table);
+		Expire(table, age, retain_last, &expiry);
 		BeginRow(&row, table);
 		Put(&row, expiry.snapshots);
 		Put(&row, expiry.kept);

@@ -190,21 +190,21 @@ IsNoted(const Target *target, const char *what, const char *arg)
 
 /* Nothing is to be done until the table changes. */
 static void
-NoteLook(const Target *target)
+NoteLook(const Target *target, const char *metadata)
 {
 	Oid			types[3] = {TEXTOID, TEXTOID, TEXTOID};
 	Datum		args[3];
 
 	args[0] = CStringGetTextDatum(target->namespace);
 	args[1] = CStringGetTextDatum(target->name);
-	args[2] = CStringGetTextDatum(target->location);
+	args[2] = CStringGetTextDatum(metadata);
 	Run("INSERT INTO _shard.maintenance AS m (namespace, name, looked_at_metadata) VALUES ($1, $2, $3)"
 		" ON CONFLICT (namespace, name) DO UPDATE SET looked_at_metadata = $3",
 		3, types, args, NULL);
 }
 
 static bool
-CompactOnce(const Target *target, EngineConn *conn)
+CompactOnce(const Target *target, const char *metadata, EngineConn *conn)
 {
 	for (int attempt = 1; attempt <= MOST_ATTEMPTS; attempt++)
 	{
@@ -213,7 +213,7 @@ CompactOnce(const Target *target, EngineConn *conn)
 
 		if (compaction == NULL)
 		{
-			NoteLook(target);
+			NoteLook(target, metadata);
 			return false;
 		}
 		if (CompactCommit(compaction, &result))
@@ -228,15 +228,24 @@ CompactOnce(const Target *target, EngineConn *conn)
 static bool
 Compact(const Target *target)
 {
+	const char *metadata = target->location;
+	LakeTable  *table;
 	EngineConn *conn;
 	bool		more;
 
-	if (IsNoted(target, "looked_at_metadata = $3", target->location) ||
-		!MaintenanceLock(target->namespace, target->name, false) ||
-		!IsOurs(LakeOpenLatest(target->namespace, target->name)))
+	/* iceberg_tables says without a look at the table whether it has changed */
+	if ((metadata != NULL && IsNoted(target, "looked_at_metadata = $3", metadata)) ||
+		!MaintenanceLock(target->namespace, target->name, false))
+		return false;
+	table = LakeOpenLatest(target->namespace, target->name);
+	if (!IsOurs(table))
+		return false;
+	if (metadata == NULL)
+		metadata = table->metadata_location;
+	if (target->location == NULL && IsNoted(target, "looked_at_metadata = $3", metadata))
 		return false;
 	conn = EngineAcquire();
-	more = CompactOnce(target, conn);
+	more = CompactOnce(target, metadata, conn);
 	EngineRelease(conn);
 	return more;
 }
@@ -370,7 +379,7 @@ MaintenanceWorkerMain(Datum arg)
 		const Target *table = lfirst(lc);
 
 		pgstat_report_activity(STATE_RUNNING, psprintf("maintain %s.%s", table->namespace, table->name));
-		for (int i = 0; i < MOST_COMPACTIONS && CompactionEnabled && table->location != NULL &&
+		for (int i = 0; i < MOST_COMPACTIONS && CompactionEnabled &&
 			 EngineAvailable(ENGINE_PATIENCE_MS); i++)
 			if (!RunJob(table, Compact))
 				break;

@@ -363,9 +363,10 @@ EventsQuery(const char *router)
 }
 
 static bool
-WriteLog(EngineConn *conn, const char *router, const Position *position, FlushResult *result)
+WriteLog(EngineConn *conn, const char *router, const Position *position, LakeGroup *group,
+		 FlushResult *result)
 {
-	LakeChange	change = {.operation = "append"};
+	LakeChange	change = {.operation = "append",.group = group};
 	char	   *name = pg_any_to_server(router, strlen(router), PG_UTF8);
 	LakeTable  *table = EventLogOpen(conn, name, position);
 	int64		rows;
@@ -393,7 +394,7 @@ WriteLog(EngineConn *conn, const char *router, const Position *position, FlushRe
 }
 
 bool
-EmittedFlush(EngineConn *conn, const Position *position, FlushResult *result)
+EmittedFlush(EngineConn *conn, const Position *position, LakeGroup *group, FlushResult *result)
 {
 	ListCell   *lc;
 
@@ -401,7 +402,7 @@ EmittedFlush(EngineConn *conn, const Position *position, FlushResult *result)
 	SHARD_POINT("pipeline-after-keys");
 	result->repeated += EngineInt(conn, "SELECT count(*) FROM emitted_known");
 	foreach(lc, Routers(conn))
-		if (!WriteLog(conn, lfirst(lc), position, result))
+		if (!WriteLog(conn, lfirst(lc), position, group, result))
 			return false;
 	EngineRunF(conn, "DROP TABLE emitted_known");
 	return true;

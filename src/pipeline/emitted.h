@@ -14,8 +14,6 @@
 #include "pipeline/flush.h"
 #include "pipeline/position.h"
 
-#define EVENT_LOG_NAMESPACE "shard"
-
 /* From the output plugin: a message with our prefix. */
 extern void EmittedAdd(ChangeTxn *txn, const char *data, Size size);
 
@@ -27,10 +25,11 @@ extern void EmittedPush(void);
 
 /*
  * Write the batch's events to the logs of their routers, in the current
- * transaction; false if somebody else's commit came first.  Adds to the counts
- * in result.
+ * transaction, together with the group if there is one; false if somebody else's
+ * commit came first.  Adds to the counts in result.
  */
-extern bool EmittedFlush(EngineConn *conn, const Position *position, FlushResult *result);
+extern bool EmittedFlush(EngineConn *conn, const Position *position, LakeGroup *group,
+						 FlushResult *result);
 
 /* Forget the batch. */
 extern void EmittedReset(void);

@@ -7,7 +7,9 @@
  * looked up; per table the engine folds, finds positions and writes files,
  * which are synced; each table's pointer is swapped; the position is written;
  * commit.  Nothing is visible before the commit, and files of a transaction
- * that fails are removed.  If somebody else (compaction, another engine) has
+ * that fails are removed.  (A REST catalog commits before the database does, all
+ * tables at once or, where it cannot, event log before state; after a crash in
+ * between, the first flush ends at the same place and leaves out what is there.)  If somebody else (compaction, another engine) has
  * committed to one of the tables in between, all is done again from the
  * changes in the engine.
  *
@@ -47,6 +49,7 @@ typedef struct TableFlush
 	TableChanges *changes;
 	const RegisteredTable *registered;
 	const Position *position;
+	LakeGroup  *group;
 	TableLayout *layout;
 	LakeTable  *state;
 	LakeTable  *events;
@@ -171,7 +174,7 @@ WriteRows(TableFlush *flush, bool events, int64 nrows)
 static bool
 CommitEvents(TableFlush *flush)
 {
-	LakeChange	change = {.operation = "append"};
+	LakeChange	change = {.operation = "append",.group = flush->group};
 
 	change.added = WriteRows(flush, true, flush->fold.events);
 	change.new_schema = flush->next_events;
@@ -184,7 +187,7 @@ CommitEvents(TableFlush *flush)
 static bool
 CommitState(TableFlush *flush)
 {
-	LakeChange	change = {0};
+	LakeChange	change = {.group = flush->group};
 	char	   *gone = FoldFindRemoved(&flush->fold, flush->state);
 	List	   *deletes = gone != NULL ? FilesWriteDeletes(flush->conn, flush->state, gone, NIL) : NIL;
 
@@ -226,7 +229,10 @@ FlushTable(TableFlush *flush)
 	if (!by_key || !FoldComplete(&flush->fold, flush->state))
 		flush->changes->lost = true;
 	FoldRun(&flush->fold);
-	if (!CommitEvents(flush) || (by_key && !CommitState(flush)))
+	if (!CommitEvents(flush))
+		outcome = TABLE_CONFLICT;
+	SHARD_POINT("pipeline-between-commits");
+	if (outcome != TABLE_CONFLICT && by_key && !CommitState(flush))
 		outcome = TABLE_CONFLICT;
 	FoldEnd(&flush->fold);
 	if (outcome == TABLE_CONFLICT)
@@ -247,38 +253,6 @@ FlushTable(TableFlush *flush)
 		RegisteredSetSynced(flush->registered->relation, flush->position, NULL, InvalidXLogRecPtr);
 		return TABLE_RESYNC;
 	}
-	return outcome;
-}
-
-/* ---- the batch ---- */
-
-static TableOutcome
-FlushOne(ChangeBatch *batch, TableChanges *changes, List **registered, const Position *position,
-		 FlushResult *result)
-{
-	TableFlush	flush = {.conn = batch->conn,.changes = changes,.position = position};
-	TableOutcome outcome;
-
-	flush.registered = FindRegistered(*registered, changes->parent);
-	if (flush.registered == NULL)
-	{
-		WaitForTransactions(changes);
-		*registered = RegisteredTables();
-		flush.registered = FindRegistered(*registered, changes->parent);
-	}
-	if (flush.registered == NULL || flush.registered->problem != NULL)
-		return TABLE_SKIPPED;
-	if (!StateFollows(flush.registered, position))
-	{
-		/* The comparison that is due must see these transactions. */
-		WaitForTransactions(changes);
-		return TABLE_RESYNC;
-	}
-	if (changes->segments == NIL)
-		return TABLE_SKIPPED;
-	outcome = FlushTable(&flush);
-	if (outcome != TABLE_CONFLICT)
-		result->events += flush.fold.events;
 	return outcome;
 }
 
@@ -322,12 +296,61 @@ FlushReached(const Position *position)
 }
 
 /*
+ * Did a flush that a crash cut short write the events of these changes, and not
+ * the state?  Then they are to be applied, even if the table is to be compared:
+ * the comparison would make events of them once more.
+ */
+static bool
+IsHalfWritten(const RegisteredTable *registered, const TableChanges *changes, const Position *position)
+{
+	return LakeByRest() && changes->segments != NIL &&
+		registered->generation == position->generation &&
+		TableReached(registered->namespace, registered->events_name, position) >= position->lsn &&
+		TableReached(registered->namespace, registered->name, position) < position->lsn;
+}
+
+/* ---- the batch ---- */
+
+static TableOutcome
+FlushOne(ChangeBatch *batch, TableChanges *changes, List **registered, const Position *position,
+		 LakeGroup *group, FlushResult *result)
+{
+	TableFlush	flush = {.conn = batch->conn,.changes = changes,.position = position,.group = group};
+	TableOutcome outcome;
+	bool		follows;
+
+	flush.registered = FindRegistered(*registered, changes->parent);
+	if (flush.registered == NULL)
+	{
+		WaitForTransactions(changes);
+		*registered = RegisteredTables();
+		flush.registered = FindRegistered(*registered, changes->parent);
+	}
+	if (flush.registered == NULL || flush.registered->problem != NULL)
+		return TABLE_SKIPPED;
+	follows = StateFollows(flush.registered, position);
+	if (!follows && !IsHalfWritten(flush.registered, changes, position))
+	{
+		/* The comparison that is due must see these transactions. */
+		WaitForTransactions(changes);
+		return TABLE_RESYNC;
+	}
+	if (changes->segments == NIL)
+		return TABLE_SKIPPED;
+	outcome = FlushTable(&flush);
+	if (outcome != TABLE_CONFLICT)
+		result->events += flush.fold.events;
+	return outcome == TABLE_WRITTEN && !follows ? TABLE_RESYNC : outcome;
+}
+
+/*
  * One attempt; false if somebody else's commit came first.
  */
 static bool
 TryFlush(ChangeBatch *batch, const Position *position, FlushResult *result)
 {
 	List	   *registered = RegisteredTables();
+	LakeGroup  *group = LakeGroupBegin();
 	bool		write_position = false;
 	ListCell   *lc;
 
@@ -337,7 +360,7 @@ TryFlush(ChangeBatch *batch, const Position *position, FlushResult *result)
 		TableChanges *changes = lfirst(lc);
 
 		LettersAtHand(changes->parent);
-		switch (FlushOne(batch, changes, &registered, position, result))
+		switch (FlushOne(batch, changes, &registered, position, group, result))
 		{
 			case TABLE_WRITTEN:
 				write_position = true;
@@ -355,10 +378,12 @@ TryFlush(ChangeBatch *batch, const Position *position, FlushResult *result)
 	LettersAtHand(InvalidOid);
 	if (EmittedRows() > 0)
 	{
-		if (!EmittedFlush(batch->conn, position, result))
+		if (!EmittedFlush(batch->conn, position, group, result))
 			return false;
 		write_position = true;
 	}
+	if (!LakeGroupCommit(group))
+		return false;
 	if (write_position)
 		PositionWrite(position);
 	result->committed = write_position;

@@ -249,24 +249,45 @@ AddPartitionField(LakeShape *shape, const IcebergSchema *schema, const char *exp
 	shape->nfields++;
 }
 
+/* Take a word, after a blank, from the end of a text; false if it is not there. */
+static bool
+TakeWord(char **text, const char *word)
+{
+	size_t		len = strlen(*text);
+	size_t		n = strlen(word);
+
+	if (len <= n + 1 || !isspace((unsigned char) (*text)[len - n - 1]) ||
+		pg_strcasecmp(*text + len - n, word) != 0)
+		return false;
+	*text = Trim(*text, len - n);
+	return true;
+}
+
+/* "column [ASC | DESC] [NULLS FIRST | NULLS LAST]", with the defaults of ORDER BY. */
 static void
 AddSortField(LakeShape *shape, const IcebergSchema *schema, const char *expression)
 {
 	char	   *column = Trim(expression, strlen(expression));
-	size_t		len = strlen(column);
+	char	   *rest = column;
+	bool		first = TakeWord(&rest, "first");
+	bool		nulls = (first || TakeWord(&rest, "last")) && TakeWord(&rest, "nulls");
+	bool		desc;
 	const IcebergField *field;
 
-	if (len > 4 && pg_strcasecmp(column + len - 4, " asc") == 0)
-		column = Trim(column, len - 4);
-	else if (len > 5 && pg_strcasecmp(column + len - 5, " desc") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("lake tables are sorted in ascending order only")));
+	if (nulls)
+		column = rest;
+	desc = TakeWord(&column, "desc");
+	if (!desc)
+		(void) TakeWord(&column, "asc");
+	if (!nulls)
+		first = desc;
 	field = FindColumn(schema, column);
 	if (!field->primitive)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("a lake table cannot be sorted by column \"%s\"", column)));
+	shape->sort_flags[shape->nsort] = (desc ? ICEBERG_SORT_DESC : 0) |
+		(first ? ICEBERG_SORT_NULLS_FIRST : 0);
 	shape->sort[shape->nsort++] = field->id;
 }
 
@@ -305,6 +326,7 @@ LakeOptionsShape(Jsonb *options, bool events, const IcebergSchema *schema,
 		AddPartitionField(shape, schema, lfirst(lc));
 	order = StringsOf(root, "sort", &given);
 	shape->sort = palloc0(sizeof(int) * (list_length(order) + nsort + 1));
+	shape->sort_flags = palloc0(sizeof(int) * (list_length(order) + nsort + 1));
 	foreach(lc, order)
 		AddSortField(shape, schema, lfirst(lc));
 	for (int i = 0; i < nsort && !given; i++)

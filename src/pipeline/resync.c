@@ -39,6 +39,7 @@
 #include "pipeline/register.h"
 #include "pipeline/resync.h"
 #include "pipeline/schema.h"
+#include "pipeline/told.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -63,6 +64,10 @@ typedef struct Resync
 	IcebergSchema *events_schema;
 	IcebergSchema *next_state;
 	IcebergSchema *next_events;
+	const char *pending;		/* comparisons that the event log alone has; see told.h */
+	char	   *id;				/* of this one, in its events' ids */
+	char	   *note;			/* what both tables have afterwards, or NULL */
+	const char *news;			/* relation of the differences that make events */
 	int64		rows;
 	int64		bytes;			/* of these rows in the engine */
 	int			heap_tables;	/* pipeline_heap_0 and so on, that they are in */
@@ -71,61 +76,6 @@ typedef struct Resync
 	int			parts;			/* of the differences: pipeline_diff_0 and so on */
 	bool		busy;			/* somebody else has a lock on the table */
 } Resync;
-
-/* ---- snapshots as text ---- */
-
-static char *
-SnapshotText(Snapshot snapshot)
-{
-	StringInfoData text;
-
-	initStringInfo(&text);
-	appendStringInfo(&text, "%u:%u:", snapshot->xmin, snapshot->xmax);
-	for (uint32 i = 0; i < snapshot->xcnt; i++)
-		appendStringInfo(&text, "%s%u", i > 0 ? "," : "", snapshot->xip[i]);
-	return text.data;
-}
-
-static void
-ParseSnapshot(const char *text, ChangeFilter *filter)
-{
-	int			max = 1;
-	char	   *end;
-
-	for (const char *p = text; *p != '\0'; p++)
-		max += *p == ',';
-	filter->xip = palloc(max * sizeof(TransactionId));
-	filter->nxip = 0;
-	filter->xmin = strtoul(text, &end, 10);
-	filter->xmax = *end == ':' ? strtoul(end + 1, &end, 10) : 0;
-	while ((*end == ':' || *end == ',') && end[1] != '\0')
-		filter->xip[filter->nxip++] = strtoul(end + 1, &end, 10);
-}
-
-static void
-SetFilter(Oid relation, const char *snapshot, XLogRecPtr lsn)
-{
-	ChangeFilter filter = {.parent = relation,.lsn = lsn};
-
-	ParseSnapshot(snapshot, &filter);
-	ChangesSetFilter(&filter);
-}
-
-void
-ResyncRestoreFilters(const Position *position)
-{
-	ListCell   *lc;
-
-	StartTransactionCommand();
-	foreach(lc, RegisteredTables())
-	{
-		RegisteredTable *table = lfirst(lc);
-
-		if (table->snapshot != NULL && table->snapshot_lsn > position->lsn)
-			SetFilter(table->relation, table->snapshot, table->snapshot_lsn);
-	}
-	CommitTransactionCommand();
-}
 
 /* ---- the heap ---- */
 
@@ -326,9 +276,12 @@ CountParts(const Resync *resync)
 					 rows * RowBytes(resync) / ChangesPortionFor(RowBytes(resync)) + 1);
 }
 
-/* " WHERE ..." for the rows of a part; the key in the types to compare it in. */
+/*
+ * " WHERE ..." for the rows of a part; the key in the types to compare it in.
+ * Columns are named by a prefix and their number.
+ */
 static char *
-OfPart(const Resync *resync, int part)
+OfPart(const Resync *resync, int part, const char *prefix)
 {
 	const TableLayout *layout = resync->layout;
 	StringInfoData sql;
@@ -342,7 +295,7 @@ OfPart(const Resync *resync, int part)
 	{
 		const LayoutColumn *col = &layout->cols[layout->whole_row ? i : layout->keys[i]];
 
-		appendStringInfo(&sql, "%sCAST(f%d AS %s)", i > 0 ? ", " : "", col->attnum,
+		appendStringInfo(&sql, "%sCAST(%s%d AS %s)", i > 0 ? ", " : "", prefix, col->attnum,
 						 ComparedType(resync, col));
 	}
 	appendStringInfo(&sql, ") %% %d = %d", resync->parts, part);
@@ -372,7 +325,7 @@ LoadLake(const Resync *resync, int part)
 				  psprintf("CREATE OR REPLACE TEMP TABLE pipeline_lake AS SELECT _file, _pos%s FROM %s%s",
 						   cols.data, FoldScanSql(scan, resync->state_schema, resync->layout,
 												  attnums, resync->layout->ncols, true),
-						   OfPart(resync, part)),
+						   OfPart(resync, part, "f")),
 				  scan);
 }
 
@@ -403,35 +356,36 @@ LakeKeyText(const TableLayout *layout)
 }
 
 /*
- * Relation pipeline_diff_<part>: verb, shard, key, the row, and the place of the
- * row that it replaces.
+ * Relation <result>_<part> with the differences of the heap's part to a relation
+ * of the lake's: verb, shard, key, the row, and the place of the row that it
+ * replaces.
  */
 static void
-Compare(const Resync *resync, int part)
+Compare(const Resync *resync, int part, const char *result, const char *lake)
 {
 	const TableLayout *layout = resync->layout;
-	char	   *heap = psprintf("(SELECT * FROM pipeline_heap%s)", OfPart(resync, part));
+	char	   *heap = psprintf("(SELECT * FROM pipeline_heap%s)", OfPart(resync, part, "f"));
 
 	if (layout->whole_row)
 		EngineRunF(resync->conn,
-				   "CREATE OR REPLACE TEMP TABLE pipeline_diff_%d AS"
+				   "CREATE OR REPLACE TEMP TABLE %s_%d AS"
 				   " SELECT %d AS verb, NULL::INTEGER AS shard, NULL::VARCHAR AS key, *"
-				   " FROM (SELECT %s FROM %s EXCEPT ALL SELECT %s FROM pipeline_lake)"
+				   " FROM (SELECT %s FROM %s EXCEPT ALL SELECT %s FROM %s)"
 				   " UNION ALL SELECT %d, NULL, NULL, *"
-				   " FROM (SELECT %s FROM pipeline_lake EXCEPT ALL SELECT %s FROM %s)",
-				   part, CHANGE_CREATED, ColumnList(layout, "f#", ", "), heap,
-				   ColumnList(layout, "f#", ", "), CHANGE_DELETED, ColumnList(layout, "f#", ", "),
-				   ColumnList(layout, "f#", ", "), heap);
+				   " FROM (SELECT %s FROM %s EXCEPT ALL SELECT %s FROM %s)",
+				   result, part, CHANGE_CREATED, ColumnList(layout, "f#", ", "), heap,
+				   ColumnList(layout, "f#", ", "), lake, CHANGE_DELETED, ColumnList(layout, "f#", ", "),
+				   lake, ColumnList(layout, "f#", ", "), heap);
 	else
 		EngineRunF(resync->conn,
-				   "CREATE OR REPLACE TEMP TABLE pipeline_diff_%d AS SELECT"
+				   "CREATE OR REPLACE TEMP TABLE %s_%d AS SELECT"
 				   " CASE WHEN l._file IS NULL THEN %d WHEN h.shard IS NULL THEN %d ELSE %d END AS verb,"
 				   " h.shard, CASE WHEN h.shard IS NULL THEN %s ELSE h.key END AS key, l._file, l._pos, %s"
-				   " FROM %s AS h FULL JOIN pipeline_lake AS l ON %s"
+				   " FROM %s AS h FULL JOIN %s AS l ON %s"
 				   " WHERE l._file IS NULL OR h.shard IS NULL OR %s",
-				   part, CHANGE_CREATED, CHANGE_DELETED, CHANGE_UPDATED, LakeKeyText(layout),
+				   result, part, CHANGE_CREATED, CHANGE_DELETED, CHANGE_UPDATED, LakeKeyText(layout),
 				   ColumnList(layout, "CASE WHEN h.shard IS NULL THEN l.f# ELSE h.f# END AS f#", ", "),
-				   heap, FoldKeyList(layout, "h.f# = l.f#", " AND "),
+				   heap, lake, FoldKeyList(layout, "h.f# = l.f#", " AND "),
 				   ColumnList(layout, "h.f# IS DISTINCT FROM l.f#", " OR "));
 }
 
@@ -447,10 +401,38 @@ TakeAll(const Resync *resync, int part)
 			   part, CHANGE_CREATED, part);
 }
 
+static char **
+ComparedTypes(const Resync *resync)
+{
+	char	  **types = palloc(Max(resync->layout->ncols, 1) * sizeof(char *));
+
+	for (int i = 0; i < resync->layout->ncols; i++)
+		types[i] = ComparedType(resync, &resync->layout->cols[i]);
+	return types;
+}
+
+/*
+ * The part's differences to the lake as it is after the events that its log alone
+ * has.
+ */
+static void
+FindNews(const Resync *resync, int part)
+{
+	ToldApply(resync->conn, resync->events, resync->pending, resync->layout, ComparedTypes(resync),
+			  OfPart(resync, part, "c"));
+	Compare(resync, part, "pipeline_news", "pipeline_known");
+	EngineRunF(resync->conn, "DROP TABLE pipeline_known");
+}
+
+/*
+ * Relation pipeline_diff, and the one of which events are to be made: the same, but
+ * for events that are there already.
+ */
 static void
 FindDifferences(Resync *resync, bool empty)
 {
 	resync->parts = empty ? resync->heap_tables : CountParts(resync);
+	resync->news = resync->pending == NULL ? "pipeline_diff" : "pipeline_news";
 	for (int part = 0; part < resync->parts; part++)
 	{
 		if (empty)
@@ -459,10 +441,14 @@ FindDifferences(Resync *resync, bool empty)
 			continue;
 		}
 		LoadLake(resync, part);
-		Compare(resync, part);
+		Compare(resync, part, "pipeline_diff", "pipeline_lake");
+		if (resync->pending != NULL)
+			FindNews(resync, part);
 		EngineRunF(resync->conn, "DROP TABLE pipeline_lake");
 	}
 	MakeView(resync, "pipeline_diff", resync->parts);
+	if (resync->pending != NULL)
+		MakeView(resync, "pipeline_news", resync->parts);
 }
 
 /* ---- writing ---- */
@@ -499,17 +485,16 @@ Portion(const char *name, int portion)
 static char *
 EventsQuery(const Resync *resync, int portion, int64 written)
 {
-	return psprintf("SELECT 'resync-" INT64_FORMAT "-%u-" UINT64_FORMAT "-' || nth AS f%d,"
+	return psprintf("SELECT 'resync-%s-' || nth AS f%d,"
 					" CASE verb WHEN %d THEN 'created' WHEN %d THEN 'updated' ELSE 'deleted' END AS f%d,"
 					" now() AS f%d, " UINT64_FORMAT "::BIGINT AS f%d, nth AS f%d, shard AS f%d,"
 					" key AS f%d, NULL::VARCHAR AS f%d, %s"
 					" FROM (SELECT " INT64_FORMAT " + row_number() OVER () AS nth, * FROM %s)",
-					resync->position->generation, resync->table->relation,
-					(uint64) resync->snapshot_lsn, EVENT_ID,
+					resync->id, EVENT_ID,
 					CHANGE_CREATED, CHANGE_UPDATED, EVENT_VERB, EVENT_TS,
 					(uint64) resync->position->lsn - 1, EVENT_LSN, EVENT_SEQ, EVENT_SHARD, EVENT_KEY,
 					EVENT_OLD_KEY, CastColumns(resync, resync->events_schema, EVENT_COLUMNS),
-					written, Portion("pipeline_diff", portion));
+					written, Portion(resync->news, portion));
 }
 
 static List *
@@ -523,7 +508,7 @@ WriteEventFiles(const Resync *resync)
 	{
 		int			portion = at_once ? -1 : i;
 		int64		rows = EngineInt(resync->conn, "SELECT count(*) FROM %s",
-									 Portion("pipeline_diff", portion));
+									 Portion(resync->news, portion));
 
 		files = list_concat(files, FilesWriteData(resync->conn, resync->events, resync->events_schema,
 												  EventsQuery(resync, portion, written), rows,
@@ -533,16 +518,29 @@ WriteEventFiles(const Resync *resync)
 	return files;
 }
 
-static bool
-WriteEvents(const Resync *resync)
+/* What a change of either table says of the comparisons whose events it has. */
+static void
+PutNote(const Resync *resync, LakeChange *change)
 {
-	LakeChange	change = {.operation = "append",.new_schema = resync->next_events};
+	if (resync->note == NULL)
+		return;
+	change->summary = palloc(sizeof(IcebergKeyValue));
+	change->summary[0] = (IcebergKeyValue) {TOLD_NOTE, resync->note};
+	change->nsummary = 1;
+}
+
+static bool
+WriteEvents(const Resync *resync, int64 count, LakeGroup *group)
+{
+	LakeChange	change = {.operation = "append",.new_schema = resync->next_events,.group = group};
 
 	if (resync->from_events != NULL)
 		change.added = InheritRows(resync->conn, resync->from_events, resync->events);
 	change.added = list_concat(change.added, WriteEventFiles(resync));
 	if (change.added == NIL && change.new_schema == NULL)
 		return true;
+	if (count > 0)
+		PutNote(resync, &change);
 	return LakeCommit(resync->events, &change) != NULL;
 }
 
@@ -571,9 +569,9 @@ WriteStateFiles(const Resync *resync, bool from_heap)
 }
 
 static bool
-WriteState(const Resync *resync, bool empty)
+WriteState(const Resync *resync, bool empty, LakeGroup *group)
 {
-	LakeChange	change = {.new_schema = resync->next_state};
+	LakeChange	change = {.new_schema = resync->next_state,.group = group};
 	bool		rewrite = resync->from_state != NULL || (resync->layout->whole_row && !empty);
 	List	   *deletes = NIL;
 
@@ -588,7 +586,8 @@ WriteState(const Resync *resync, bool empty)
 	}
 	change.remove_all = rewrite;
 	change.operation = rewrite || deletes != NIL ? "overwrite" : "append";
-	if (change.added == NIL && !change.remove_all && change.new_schema == NULL)
+	PutNote(resync, &change);
+	if (change.added == NIL && !change.remove_all && change.new_schema == NULL && change.nsummary == 0)
 		return true;
 	return LakeCommit(resync->state, &change) != NULL;
 }
@@ -616,9 +615,51 @@ DropScratch(const Resync *resync, bool empty)
 	EngineRunF(resync->conn, "DROP VIEW pipeline_diff");
 	for (int i = 0; i < resync->parts; i++)
 		EngineRunF(resync->conn, "DROP %s pipeline_diff_%d", empty ? "VIEW" : "TABLE", i);
+	if (resync->pending != NULL)
+	{
+		EngineRunF(resync->conn, "DROP VIEW pipeline_news");
+		for (int i = 0; i < resync->parts; i++)
+			EngineRunF(resync->conn, "DROP TABLE pipeline_news_%d", i);
+	}
 	EngineRunF(resync->conn, "DROP VIEW pipeline_heap");
 	for (int i = 0; i < resync->heap_tables; i++)
 		EngineRunF(resync->conn, "DROP TABLE pipeline_heap_%d", i);
+}
+
+/*
+ * Only a catalog outside, which commits before the database does, can have the
+ * one table without the other.
+ */
+static void
+FindPending(Resync *resync)
+{
+	bool		can = LakeByRest() && resync->from_state == NULL;
+
+	resync->pending = can ? ToldPending(resync->events, resync->state) : NULL;
+	resync->id = ToldId(resync->pending, resync->position->generation, resync->table->relation,
+						resync->snapshot_lsn);
+}
+
+/* What both tables have to note after this comparison, which made so many events. */
+static char *
+Note(const Resync *resync, int64 events)
+{
+	if (!LakeByRest() || resync->from_state != NULL)
+		return NULL;
+	if (resync->pending == NULL)
+		return events > 0 ? resync->id : NULL;
+	return events > 0 ? psprintf("%s,%s", resync->pending, resync->id) : pstrdup(resync->pending);
+}
+
+static bool
+Write(const Resync *resync, int64 count, bool empty)
+{
+	LakeGroup  *group = LakeGroupBegin();
+
+	if (!WriteEvents(resync, count, group))
+		return false;
+	SHARD_POINT("resync-between-commits");
+	return WriteState(resync, empty, group) && LakeGroupCommit(group);
 }
 
 /*
@@ -628,21 +669,27 @@ static bool
 CompareAndWrite(Resync *resync, List *leaves)
 {
 	LakeScan   *scan = LakeScanPlan(StateBefore(resync), -1, NULL, 0);
-	bool		empty = scan->files == NIL;
+	bool		empty;
 	int64		count;
+	int64		differences;
 	bool		done = true;
 
+	FindPending(resync);
+	empty = scan->files == NIL && resync->pending == NULL;
 	LoadHeap(resync, leaves);
 	FindDifferences(resync, empty);
-	count = EngineInt(resync->conn, "SELECT count(*) FROM pipeline_diff");
-	if (count > 0 || resync->from_state != NULL || resync->next_state != NULL || resync->next_events != NULL)
-		done = WriteEvents(resync) && WriteState(resync, empty);
+	count = EngineInt(resync->conn, "SELECT count(*) FROM %s", resync->news);
+	differences = EngineInt(resync->conn, "SELECT count(*) FROM pipeline_diff");
+	resync->note = Note(resync, count);
+	if (differences > 0 || resync->note != NULL || resync->from_state != NULL ||
+		resync->next_state != NULL || resync->next_events != NULL)
+		done = Write(resync, count, empty);
 	DropScratch(resync, empty);
 	if (done)
 		ereport(LOG,
 				(errmsg("lake table \"%s.%s\" compared with its heap: " INT64_FORMAT " rows, "
 						INT64_FORMAT " differences",
-						resync->table->namespace, resync->table->name, resync->rows, count)));
+						resync->table->namespace, resync->table->name, resync->rows, differences)));
 	return done;
 }
 
@@ -792,7 +839,7 @@ ResyncTable(Resync *resync)
 	/* First the snapshot, then a position that is behind all that it saw. */
 	resync->snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	resync->snapshot_lsn = GetXLogInsertRecPtr();
-	text = SnapshotText(resync->snapshot);
+	text = ResyncSnapshotText(resync->snapshot);
 	PushActiveSnapshot(resync->snapshot);
 	if (!CompareAndWrite(resync, leaves))
 		return false;
@@ -912,22 +959,4 @@ ResyncTables(EngineConn *conn, const Position *position, bool *busy)
 	if (n > 0)
 		ResyncRestoreFilters(position);
 	return n;
-}
-
-void
-ResyncRestoreLeftOut(void)
-{
-	List	   *left_out = NIL;
-	ListCell   *lc;
-
-	StartTransactionCommand();
-	foreach(lc, RegisteredTables())
-	{
-		RegisteredTable *table = lfirst(lc);
-
-		if (table->problem != NULL)
-			left_out = lappend_oid(left_out, table->relation);
-	}
-	ChangesLeaveOut(left_out);
-	CommitTransactionCommand();
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 #include "client/engine.h"
 #include "pipeline/position.h"
+#include "utils/snapshot.h"
 
 /*
  * Compare every table that needs it with its heap and write the differences;
@@ -18,6 +19,11 @@ extern int	ResyncTables(EngineConn *conn, const Position *position, bool *busy);
 
 /* Is there a table that needs it? */
 extern bool ResyncNeeded(const Position *position);
+
+/* ---- resync_filter.c ---- */
+
+/* A snapshot as the catalog keeps it. */
+extern char *ResyncSnapshotText(Snapshot snapshot);
 
 /* Take filters of tables read under a snapshot from the catalog, after a restart. */
 extern void ResyncRestoreFilters(const Position *position);

@@ -466,6 +466,9 @@ LookAround(void)
 {
 	bool		look;
 
+	/* A flush that a crash cut short comes first: a comparison would tell its events again. */
+	if (border != InvalidXLogRecPtr)
+		return;
 	LWLockAcquire(&Pipeline->lock, LW_EXCLUSIVE);
 	if (locked_out && TimestampDifferenceExceeds(locked_out_at, GetCurrentTimestamp(), LOCKED_OUT_MS))
 		entry->look = true;
@@ -643,6 +646,16 @@ Loop(void)
 	}
 }
 
+/* Tables may be due for comparison, once the first flush is done. */
+static void
+LookLater(void)
+{
+	LWLockAcquire(&Pipeline->lock, LW_EXCLUSIVE);
+	entry->look = true;
+	LWLockRelease(&Pipeline->lock);
+	SetPhase(PIPELINE_RUNNING, "");
+}
+
 static void
 RunPipeline(void)
 {
@@ -656,10 +669,13 @@ RunPipeline(void)
 	InheritPrepare();
 	ResyncRestoreFilters(&position);
 	ResyncRestoreLeftOut();
-	Resync();
 	StartTransactionCommand();
 	border = FlushReached(&position);
 	CommitTransactionCommand();
+	if (border == InvalidXLogRecPtr)
+		Resync();
+	else
+		LookLater();
 	InvalidateSystemCaches();
 	pgstat_report_activity(STATE_IDLE, NULL);
 	Loop();

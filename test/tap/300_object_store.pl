@@ -179,6 +179,47 @@ $store->requests;
 is(sql('SELECT count(*), sum(n) FROM by_host'), sql('SET ROLE alice; SELECT count(*), sum(n) FROM fixed'), 'the bucket in the name of the host');
 ok((grep { $_->{url} =~ m{^/wh/} } $store->requests), 'and not in the path');
 
+# ---- temporary credentials ----
+
+my ($key, $secret, $token) = $store->session;
+sql(qq{
+	CREATE SERVER brief FOREIGN DATA WRAPPER shard_lake OPTIONS (@{[ $store->options ]});
+	CREATE USER MAPPING FOR PUBLIC SERVER brief OPTIONS (access_key_id '$key', secret_access_key '$secret', session_token '$token');
+	CREATE FOREIGN TABLE by_session (k text, id bigint, n int) SERVER brief OPTIONS (metadata_location '$location')});
+$store->requests;
+is(sql('SELECT count(*), sum(n) FROM by_session'), sql('SET ROLE alice; SELECT count(*), sum(n) FROM fixed'), 'with a session token');
+ok((grep { ($_->{signed} // '') =~ /x-amz-security-token/ } $store->requests), 'which is signed');
+my $other = reverse $token;
+sql("ALTER USER MAPPING FOR PUBLIC SERVER brief OPTIONS (SET session_token '$other')");
+empty_cache();
+my $expired = failure('SELECT count(*) FROM by_session');
+like($expired, qr/(28000|42501).*object store answers 403.*HINT/s, 'a wrong session token is an error');
+unlike($expired, qr/\Q$other\E|\Q$secret\E/, 'which does not tell it');
+
+# ---- names of objects as Hadoop has them ----
+
+my ($elsewhere) = $location =~ s/^s3:/s3a:/r;
+sql(qq{CREATE FOREIGN TABLE by_other_name (k text, id bigint, n int) SERVER other OPTIONS (metadata_location '$elsewhere')});
+is(sql('GRANT SELECT ON by_other_name TO alice; SET ROLE alice; SELECT count(*), sum(n) FROM by_other_name'),
+	sql('SET ROLE alice; SELECT count(*), sum(n) FROM fixed'), 's3a is s3');
+
+# ---- TLS by an authority of one's own ----
+
+my ($tls_port, $ca_file) = $store->tls;
+sql(qq{
+	CREATE SERVER safe FOREIGN DATA WRAPPER shard_lake OPTIONS (endpoint 'https://localhost:$tls_port', path_style 'false');
+	CREATE USER MAPPING FOR PUBLIC SERVER safe OPTIONS (@{[ $store->credentials ]});
+	CREATE FOREIGN TABLE by_tls (k text, id bigint, n int) SERVER safe OPTIONS (metadata_location '$location')});
+like(failure('SELECT count(*) FROM by_tls'), qr/08006.*certificate.*HINT.*store_ca_file/s, 'a certificate that nobody knows');
+$node->append_conf('postgresql.conf', "shard.store_ca_file = '$ca_file'");
+$node->reload;
+$node->poll_query_until('postgres', "SELECT current_setting('shard.store_ca_file') = '$ca_file'") or die;
+is(sql('SELECT count(*), sum(n) FROM by_tls'), sql('SET ROLE alice; SELECT count(*), sum(n) FROM fixed'),
+	'is known by its authority, with the bucket in the name of the host');
+sql(q{ALTER SERVER safe OPTIONS (SET path_style 'true')});
+empty_cache();
+is(sql('SELECT count(*), sum(n) FROM by_tls'), sql('SET ROLE alice; SELECT count(*), sum(n) FROM fixed'), 'or in the path');
+
 # ---- columns ----
 
 # An upload whose begin was answered too late would stay for ever.
@@ -247,7 +288,7 @@ cmp_ok($kept, '<', 4096, 'old copies go');
 # ---- removal ----
 
 sql('DROP TABLE orders; SELECT shard.flush()');
-ok($node->poll_query_until('postgres', 'SELECT NOT EXISTS (SELECT FROM _shard.lake_trash)'), 'a dropped table is removed');
+ok($node->poll_query_until('postgres', 'SELECT _shard.lake_empty_trash() = 0 AND NOT EXISTS (SELECT FROM _shard.lake_trash)'), 'a dropped table is removed');
 is(scalar(grep { m{/orders-} } $store->list('s3://lakes/wh/')), 0, 'with all its objects');
 ok((grep { m{/wide-} } $store->list('s3://lakes/wh/')), 'and not those of others');
 

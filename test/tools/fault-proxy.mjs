@@ -1,7 +1,8 @@
 // A proxy before an HTTP service that makes it misbehave, for tests.
 //
-//   node fault-proxy.mjs PORT TARGET_PORT
+//   node fault-proxy.mjs PORT TARGET_PORT [CERTIFICATE KEY]
 //
+// With a certificate and its key (files) it speaks TLS to its clients.
 // It passes requests on, with their headers, and is told by requests of its own:
 //   POST /__fault?mode=MODE&count=N&method=PUT&path=TEXT
 //        the next N requests (default all) of that method whose path holds TEXT suffer MODE:
@@ -13,10 +14,13 @@
 //          hang         never answered
 //          cut          half of the answer, then the connection is closed
 //          skew         the service says that the client's clock is wrong, and an hour late
-//   GET  /__requests  what was passed on since the last call: [{ method, url, range, bytes }]
+//   GET  /__requests  what was passed on since the last call: [{ method, url, range, signed, bytes }]
+import fs from 'node:fs'
 import http from 'node:http'
+import https from 'node:https'
 
-const [port, target] = process.argv.slice(2).map(Number)
+const [port, target] = process.argv.slice(2, 4).map(Number)
+const [certificate, key] = process.argv.slice(4)
 let fault = { mode: 'none', count: 0 }
 let requests = []
 
@@ -52,6 +56,7 @@ function answerSkewed (response) {
 
 function passOn (request, body, mode, response) {
   const entry = { method: request.method, url: request.url, range: request.headers.range, bytes: 0 }
+  entry.signed = /SignedHeaders=([^,]*)/.exec(request.headers.authorization ?? '')?.[1]
   requests.push(entry)
   const onward = http.request({ host: '127.0.0.1', port: target, method: request.method, path: request.url, headers: request.headers, agent: false }, answer => {
     const parts = []
@@ -73,7 +78,7 @@ function passOn (request, body, mode, response) {
   onward.end(body)
 }
 
-http.createServer((request, response) => {
+const listener = (request, response) => {
   const parts = []
   request.on('error', () => {})
   response.on('error', () => {})
@@ -87,4 +92,8 @@ http.createServer((request, response) => {
     if (/^\d+$/.test(mode)) return refuse(response, Number(mode))
     passOn(request, Buffer.concat(parts), mode, response)
   })
-}).listen(port, '127.0.0.1', () => console.log('ready'))
+}
+
+const server = certificate === undefined ? http.createServer(listener)
+  : https.createServer({ cert: fs.readFileSync(certificate), key: fs.readFileSync(key) }, listener)
+server.listen(port, '127.0.0.1', () => console.log('ready'))

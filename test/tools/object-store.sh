@@ -6,6 +6,7 @@
 #   object-store.sh start DIR PORT KEY SECRET
 #                                         start it with a user of these credentials, in 15 s; DIR must
 #                                         be new; the monitor takes PORT + 1 and PORT + 2
+#                                         the user may become role "lake", who may do all with buckets
 #   object-store.sh stop DIR              stop what was started in DIR
 #
 # It listens on 127.0.0.1 only.  Everything is in DIR, memory aside (150 MB); the
@@ -52,7 +53,10 @@ public_addr = 127.0.0.1
 [client.rgw]
 ms_mon_client_mode = crc
 rgw_frontends = beast endpoint=127.0.0.1:$port
-rgw_enable_apis = s3
+rgw_enable_apis = s3, sts
+rgw_s3_auth_use_sts = true
+rgw_s3_auth_order = local, sts
+rgw_sts_key = 0123456789abcdef
 rgw_run_sync_thread = false
 rgw_dns_name = localhost
 CONF
@@ -77,6 +81,8 @@ until_true() {
     return 1
 }
 
+allow() { echo "{\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Allow\", $1}]}"; }
+
 osd_is_up() { ceph osd stat | grep -q '1 up'; }
 
 start() {
@@ -98,6 +104,10 @@ start() {
     until_true osd_is_up
     radosgw-admin -n client.rgw user create --uid=test --display-name=test \
         --access-key="$key" --secret-key="$secret" > "$dir/user.out" 2>&1
+    radosgw-admin -n client.rgw role create --role-name=lake --assume-role-policy-doc="$(allow \
+        '"Principal": {"AWS": ["arn:aws:iam:::user/test"]}, "Action": ["sts:AssumeRole"]')" > "$dir/role.out" 2>&1
+    radosgw-admin -n client.rgw role-policy put --role-name=lake --policy-name=all --policy-doc="$(allow \
+        '"Action": ["s3:*"], "Resource": "arn:aws:s3:::*"')" >> "$dir/role.out" 2>&1
     background "$dir" rgw radosgw -n client.rgw -f "${as[@]}"
     until_true curl -s -o /dev/null "http://127.0.0.1:$port/"
 }

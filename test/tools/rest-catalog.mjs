@@ -8,7 +8,8 @@
 // "client:s3cret"; tokens live for TOKEN_SECONDS (3600).  For tests:
 //   POST /__fault?mode=MODE&count=N&method=M&path=TEXT   the next N such requests are answered by
 //        a status ("409"), by one after they were carried out ("after-500"), or not at all after
-//        that ("after-drop")
+//        that ("after-drop"); "half" carries out the first table of a transaction only
+//   POST /__together?on=0 changes of several tables at once are not offered (1: they are)
 //   POST /__expire        no token given out so far is good any more
 //   GET  /__requests      what was asked since the last call
 import crypto from 'node:crypto'
@@ -19,11 +20,21 @@ import { s3Fetch } from './s3.mjs'
 
 const [port, warehouse, filesEndpoint] = process.argv.slice(2)
 const PREFIX = 'main'
+const TRANSACTIONS = 'POST /v1/{prefix}/transactions/commit'
+const ENDPOINTS = [
+  ...['GET', 'POST'].map(m => `${m} /v1/{prefix}/namespaces`),
+  ...['GET', 'DELETE'].map(m => `${m} /v1/{prefix}/namespaces/{namespace}`),
+  'POST /v1/{prefix}/namespaces/{namespace}/properties',
+  ...['GET', 'POST'].map(m => `${m} /v1/{prefix}/namespaces/{namespace}/tables`),
+  ...['GET', 'HEAD', 'POST', 'DELETE'].map(m => `${m} /v1/{prefix}/namespaces/{namespace}/tables/{table}`),
+  'POST /v1/{prefix}/namespaces/{namespace}/register', 'POST /v1/{prefix}/tables/rename', TRANSACTIONS,
+]
 const namespaces = new Map()          // joined by \x1f → properties
 const tables = new Map()              // namespace \x1f\x1f name → { location, metadata }
 let tokens = new Set()
 let fault = { count: 0 }
 let requests = []
+let together = true                   // is the endpoint for several tables there?
 
 class Problem extends Error {
   constructor (status, type, message) {
@@ -236,13 +247,16 @@ async function register (namespace, body) {
   return answerTable(table)
 }
 
-async function transaction ({ 'table-changes': changes }) {
+// Changes of several tables: all are checked and written before any is there.
+async function transaction ({ 'table-changes': changes }, half) {
   const next = []
   for (const change of changes) {
     const key = keyOf(change.identifier.namespace.join('\x1f'), change.identifier.name)
-    next.push([key, tables.get(key), apply(tables.get(key), change)])
+    next.push([key, await writeMetadata(tables.get(key), apply(tables.get(key), change))])
+    if (half) break
   }
-  for (const [key, table, metadata] of next) tables.set(key, await writeMetadata(table, metadata))
+  for (const [key, table] of next) tables.set(key, table)
+  if (half) throw new Problem(500, 'CommitStateUnknownException', 'made up')
 }
 
 async function namespaceRequest (method, rest, body) {
@@ -277,19 +291,19 @@ function giveToken (form) {
   return { access_token: token, token_type: 'bearer', expires_in: Number(process.env.TOKEN_SECONDS ?? 3600) }
 }
 
-async function handle (method, url, headers, text) {
+async function handle (method, url, headers, text, mode) {
   if (url.pathname === '/v1/oauth/tokens') return giveToken(new URLSearchParams(text))
   const bearer = /^Bearer (.*)$/.exec(headers.authorization ?? '')?.[1]
   if (bearer !== 'fixed-token' && !tokens.has(bearer)) throw new Problem(401, 'NotAuthorizedException', 'no good token')
   if (url.pathname === '/v1/config') {
     if (url.searchParams.get('warehouse') !== 'demo') throw new Problem(404, 'NotFoundException', 'no such warehouse')
-    return { defaults: {}, overrides: { prefix: PREFIX } }
+    return { defaults: {}, overrides: { prefix: PREFIX }, endpoints: ENDPOINTS.filter(e => together || e !== TRANSACTIONS) }
   }
   const parts = url.pathname.split('/').slice(1).map(decodeURIComponent)
   const body = text === '' ? {} : parse(text)
   if (parts[0] !== 'v1' || parts[1] !== PREFIX) throw new Problem(404, 'NotFoundException', 'no such path')
   if (parts[2] === 'namespaces') return namespaceRequest(method, parts.slice(3), body)
-  if (parts[2] === 'transactions') return transaction(body)
+  if (parts[2] === 'transactions' && together) return transaction(body, mode === 'half')
   if (parts[2] === 'tables' && parts[3] === 'rename') {
     const [from, to] = [body.source, body.destination].map(i => keyOf(i.namespace.join('\x1f'), i.name))
     tables.set(to, tables.get(from))
@@ -309,6 +323,7 @@ function control (request, response) {
     return
   }
   if (url.pathname === '/__expire') tokens = new Set()
+  else if (url.pathname === '/__together') together = url.searchParams.get('on') === '1'
   else {
     const { mode, count, method, path } = Object.fromEntries(url.searchParams)
     fault = { mode, count: count === undefined ? Infinity : Number(count), method, path }
@@ -345,7 +360,7 @@ http.createServer((request, response) => {
       let status = 200
       let body
       try {
-        body = await handle(request.method, new URL(request.url, 'http://localhost'), request.headers, Buffer.concat(parts).toString())
+        body = await handle(request.method, new URL(request.url, 'http://localhost'), request.headers, Buffer.concat(parts).toString(), mode)
         if (body === undefined) status = 204
       } catch (error) {
         status = error.status ?? 500

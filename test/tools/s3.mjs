@@ -7,6 +7,7 @@
 //     put s3://bucket/key            from standard input
 //     remove s3://bucket/key
 //     uploads s3://bucket            keys of unfinished uploads
+//     session                        temporary credentials: key, secret and token, one a line
 import crypto from 'node:crypto'
 import fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -18,8 +19,8 @@ const encode = text => encodeURIComponent(text).replace(/[!'()*]/g, c => '%' + c
 // A signed request for an s3:// URL; answers as fetch does.
 export async function s3Fetch (method, url, { query = {}, headers = {}, body } = {}) {
   const endpoint = new URL(process.env.S3_ENDPOINT)
-  const [, bucket, key] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(url)
-  const pathname = '/' + [bucket, ...key.split('/')].map(encode).join('/')
+  const [, bucket, key] = /^s3[an]?:\/\/([^/]*)\/?(.*)$/.exec(url)
+  const pathname = '/' + (bucket === '' ? '' : [bucket, ...key.split('/')].map(encode).join('/'))
   const search = Object.keys(query).sort().map(k => encode(k) + '=' + encode(query[k])).join('&')
   const date = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
   const hash = sha256(body ?? '')
@@ -45,7 +46,7 @@ async function must (...args) {
 }
 
 export async function listObjects (url) {
-  const [, bucket, prefix] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(url)
+  const [, bucket, prefix] = /^s3[an]?:\/\/([^/]+)\/?(.*)$/.exec(url)
   const keys = []
   let token
   do {
@@ -67,6 +68,13 @@ async function main ([command, url]) {
     case 'uploads': {
       const text = await (await must('GET', url, { query: { uploads: '' } })).text()
       for (const m of text.matchAll(/<Key>([^<]*)<\/Key>/g)) console.log(m[1])
+      break
+    }
+    case 'session': {
+      const body = 'Action=AssumeRole&RoleArn=arn:aws:iam:::role/lake&RoleSessionName=test&DurationSeconds=3600&Version=2011-06-15'
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+      const text = await (await must('POST', 's3://', { headers, body })).text()
+      for (const name of ['AccessKeyId', 'SecretAccessKey', 'SessionToken']) console.log(new RegExp(`<${name}>([^<]*)<`).exec(text)[1])
       break
     }
     default: throw new Error(`unknown command ${command}`)

@@ -76,7 +76,7 @@ run_perl_test() {
     local name=$1 dir=$2 file=$3
     run_tap "$name" "$server" run "$SHARD_STAGE" env -C "$dir" \
         TESTDIR="$dir" PG_REGRESS="$pgxs_test/regress/pg_regress" PG_TEST_PORT_DIR="$dir/ports" \
-        PERL5LIB="$dir/lib:$pgxs_test/perl" SHARD_DEPS="$SHARD_DEPS" TMPDIR=/tmp \
+        PERL5LIB="$dir/lib:$pgxs_test/perl" SHARD_DEPS="$SHARD_DEPS" SHARD_STORE="${SHARD_STORE:-}" TMPDIR=/tmp \
         perl "$dir/$file" && return
     # What PostgreSQL's modules say goes to a log of their own.
     echo "# the end of $name's log:"

@@ -61,12 +61,17 @@ typedef struct IcebergSpec
 	void	   *json;
 } IcebergSpec;
 
-/* Ascending identity order with nulls last, which is all that we write. */
+/* How a column is sorted; 0 = ascending, nulls last. */
+#define ICEBERG_SORT_DESC 1
+#define ICEBERG_SORT_NULLS_FIRST 2
+
+/* Of the transforms we write identity alone. */
 typedef struct IcebergSortOrder
 {
 	int			order_id;		/* 0 = unsorted */
 	int			nfields;
 	int		   *source_ids;
+	int		   *flags;			/* ICEBERG_SORT_*; NULL = all 0 */
 	void	   *json;
 } IcebergSortOrder;
 

@@ -174,8 +174,19 @@ ParseSortOrders(const Json *json, IcebergMetadata *metadata)
 
 		result->order_id = JsonInt(order, "order-id", true, 0);
 		result->source_ids = SpaceFor(fields, sizeof(int), &result->nfields);
+		result->flags = SpaceFor(fields, sizeof(int), &result->nfields);
 		for (int j = 0; j < result->nfields; j++)
-			result->source_ids[j] = JsonInt(JsonAt(fields, j), "source-id", false, -1);
+		{
+			const Json *field = JsonAt(fields, j);
+			const char *direction = JsonStringValue(JsonGet(field, "direction"));
+			const char *nulls = JsonStringValue(JsonGet(field, "null-order"));
+
+			result->source_ids[j] = JsonInt(field, "source-id", false, -1);
+			if (direction != NULL && strcmp(direction, "desc") == 0)
+				result->flags[j] |= ICEBERG_SORT_DESC;
+			if (nulls != NULL && strcmp(nulls, "nulls-first") == 0)
+				result->flags[j] |= ICEBERG_SORT_NULLS_FIRST;
+		}
 		result->json = (void *) order;
 	}
 	metadata->default_sort_order_id = JsonInt(json, "default-sort-order-id", false, 0);

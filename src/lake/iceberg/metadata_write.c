@@ -126,11 +126,13 @@ SortOrderJson(const IcebergSortOrder *order)
 	for (int i = 0; i < order->nfields; i++)
 	{
 		Json	   *field = JsonNew(JSON_OBJECT);
+		int			flags = order->flags == NULL ? 0 : order->flags[i];
 
 		JsonSet(field, "transform", JsonNewString("identity"));
 		JsonSet(field, "source-id", JsonNewInteger(order->source_ids[i]));
-		JsonSet(field, "direction", JsonNewString("asc"));
-		JsonSet(field, "null-order", JsonNewString("nulls-last"));
+		JsonSet(field, "direction", JsonNewString((flags & ICEBERG_SORT_DESC) ? "desc" : "asc"));
+		JsonSet(field, "null-order",
+				JsonNewString((flags & ICEBERG_SORT_NULLS_FIRST) ? "nulls-first" : "nulls-last"));
 		JsonAppend(fields, field);
 	}
 	JsonSet(json, "order-id", JsonNewInteger(order->order_id));

@@ -427,7 +427,8 @@ LakeAccessOfLake(const char *uri)
 
 		if (!OidIsValid(access->server) && access->user == best->user &&
 			access->vended_for != NULL &&
-			(LakeIsBelow(uri, access->vended_for) || strcmp(uri, access->vended_for) == 0) &&
+			(LakeIsBelow(uri, access->vended_for) ||
+			 strcmp(LakePlace(uri), LakePlace(access->vended_for)) == 0) &&
 			(best->vended_for == NULL || strlen(access->vended_for) > strlen(best->vended_for)))
 			best = access;
 	}
@@ -461,12 +462,30 @@ LakeAccessRenew(LakeAccess *access)
 
 /* ---- the gate ---- */
 
+const char *
+LakePlace(const char *uri)
+{
+	if (strncmp(uri, "s3://", 5) == 0)
+		return uri + 2;
+	if (strncmp(uri, "s3a://", 6) == 0 || strncmp(uri, "s3n://", 6) == 0)
+		return uri + 3;
+	return uri;
+}
+
 bool
 LakeIsBelow(const char *uri, const char *directory)
 {
-	size_t		len = strlen(directory);
+	const char *place = LakePlace(uri);
+	const char *above = LakePlace(directory);
+	size_t		len = strlen(above);
 
-	return strncmp(uri, directory, len) == 0 && uri[len] == '/';
+	return strncmp(place, above, len) == 0 && place[len] == '/';
+}
+
+bool
+LakeAccessHasCredentials(const LakeAccess *access)
+{
+	return access->key_id != NULL || access->anonymous;
 }
 
 void

@@ -75,8 +75,14 @@ extern LakeAccess *LakeAccessVended(const LakeAccess *base, const char *location
 /* Read the credentials again; false if they are the same as before. */
 extern bool LakeAccessRenew(LakeAccess *access);
 
+/* Can requests to a store be made at all? */
+extern bool LakeAccessHasCredentials(const LakeAccess *access);
+
 /* ERROR 42501 unless these credentials may be used for a location. */
 extern void LakeAccessCheck(const LakeAccess *access, const char *uri);
+
+/* A URI without what differs between names of the same object: s3a and s3n are s3. */
+extern const char *LakePlace(const char *uri);
 
 /* Does a URI lie below another one? */
 extern bool LakeIsBelow(const char *uri, const char *directory);

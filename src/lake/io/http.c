@@ -440,7 +440,8 @@ Finish(Transfer *transfer, CURLcode code)
 		request->error = Describe(transfer, code);
 	request->status = (int) status;
 	request->local_errno = transfer->file_errno;
-	request->unsent = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT ||
+	request->untrusted = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE;
+	request->unsent = request->untrusted || code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT ||
 		code == CURLE_COULDNT_RESOLVE_PROXY;
 	request->headers_in = transfer->headers_in.data == NULL ? pstrdup("") :
 		pstrdup(transfer->headers_in.data);

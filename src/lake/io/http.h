@@ -32,6 +32,7 @@ typedef struct HttpRequest
 	char	   *error;
 	int			local_errno;	/* it failed at reading or writing a file here */
 	bool		unsent;			/* it cannot have reached the server */
+	bool		untrusted;		/* the server's certificate is not known */
 	char	   *headers_in;		/* lines "name: value" */
 	char	   *content;		/* in memory, with a zero after it */
 	size_t		content_len;	/* also of what went to the file */

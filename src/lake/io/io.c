@@ -257,12 +257,37 @@ LakeRemoveFiles(const List *uris)
 	return list_length(uris) - list_length(LakeRemoveSome(uris));
 }
 
+/* Objects for which different credentials hold, each kind at once; those left. */
+static List *
+RemoveObjects(List *objects)
+{
+	List	   *left = NIL;
+
+	while (objects != NIL)
+	{
+		LakeAccess *access = Own((const char *) linitial(objects));
+		List	   *same = NIL;
+		List	   *others = NIL;
+		ListCell   *lc;
+
+		foreach(lc, objects)
+		{
+			if (Own((const char *) lfirst(lc)) == access)
+				same = lappend(same, lfirst(lc));
+			else
+				others = lappend(others, lfirst(lc));
+		}
+		left = list_concat(left, LakeS3Store.remove(access, same));
+		objects = others;
+	}
+	return left;
+}
+
 List *
 LakeRemoveSome(const List *uris)
 {
 	List	   *local = NIL;
 	List	   *objects = NIL;
-	List	   *left;
 	ListCell   *lc;
 
 	foreach(lc, uris)
@@ -270,10 +295,7 @@ LakeRemoveSome(const List *uris)
 			local = lappend(local, lfirst(lc));
 		else
 			objects = lappend(objects, lfirst(lc));
-	left = LakeLocalStore.remove(NULL, local);
-	if (objects != NIL)
-		left = list_concat(left, LakeS3Store.remove(Own((const char *) linitial(objects)), objects));
-	return left;
+	return list_concat(LakeLocalStore.remove(NULL, local), RemoveObjects(objects));
 }
 
 bool

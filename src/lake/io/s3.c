@@ -239,7 +239,7 @@ IsTransient(const S3Call *call)
 {
 	int			status = call->http.status;
 
-	if (status == 501 || call->http.local_errno != 0)
+	if (status == 501 || call->http.local_errno != 0 || call->http.untrusted)
 		return false;
 	return status == 0 || status == 408 || status == 429 || status >= 500 ||
 		CodeIs(call, "RequestTimeout") || CodeIs(call, "SlowDown");
@@ -363,6 +363,8 @@ Hint(const LakeAccess *access, const S3Call *call)
 
 	if (call->http.local_errno != 0)
 		return NULL;
+	if (call->http.untrusted)
+		return pstrdup("The setting shard.store_ca_file names the certificates by which object stores are known.");
 	if (call->http.status == 0)
 		return psprintf("Check option endpoint of server \"%s\", and that the object store runs.", server);
 	if (CodeIs(call, "RequestTimeTooSkewed"))

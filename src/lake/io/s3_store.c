@@ -59,11 +59,25 @@ S3IsThere(LakeAccess *access, const char *uri)
 	return S3Exists(access, uri);
 }
 
+/* Removal is never so urgent that something else should fail for it. */
+static bool
+MayRemove(const LakeAccess *access, const char *uri)
+{
+	if (LakeAccessHasCredentials(access))
+		return true;
+	ereport(WARNING,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			 errmsg("could not remove lake file \"%s\": no credentials", uri)));
+	return false;
+}
+
 static List *
 S3Remove(LakeAccess *access, const List *uris)
 {
 	ListCell   *lc;
 
+	if (uris != NIL && !MayRemove(access, (const char *) linitial(uris)))
+		return list_copy(uris);
 	foreach(lc, uris)
 		FileCacheForget(access, (const char *) lfirst(lc));
 	return S3Delete(access, uris);
@@ -75,14 +89,8 @@ S3RemoveTree(LakeAccess *access, const char *uri)
 	List	   *uris = NIL;
 	ListCell   *lc;
 
-	if (access->key_id == NULL && !access->anonymous)
-	{
-		/* removal is never so urgent that something else should fail for it */
-		ereport(WARNING,
-				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				 errmsg("could not remove lake files below \"%s\": no credentials", uri)));
+	if (!MayRemove(access, uri))
 		return false;
-	}
 	foreach(lc, S3List(access, uri))
 		uris = lappend(uris, ((LakeFileInfo *) lfirst(lc))->uri);
 	return S3Remove(access, uris) == NIL;

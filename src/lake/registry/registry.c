@@ -406,7 +406,9 @@ RegisteredNames(void)
 
 	EnterOwner(&scope, RegistryTable());
 	if (SPI_execute("SELECT namespace, name FROM _shard.lake_table UNION ALL "
-					"SELECT namespace, events_name FROM _shard.lake_table", true, 0) != SPI_OK_SELECT)
+					"SELECT namespace, events_name FROM _shard.lake_table UNION ALL "
+					"SELECT '" EVENT_LOG_NAMESPACE "', router || '_events' FROM _shard.event_log",
+					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read _shard.lake_table");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

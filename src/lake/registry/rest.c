@@ -32,6 +32,7 @@ typedef struct RestState
 	MemoryContext mcxt;			/* of the following */
 	bool		configured;
 	char	   *prefix;			/* "" or "prefix/" */
+	bool		together;		/* it commits changes of several tables at once */
 	char	   *token;			/* secret; NULL = none yet */
 	int64		expires;		/* Unix time; 0 = unknown */
 } RestState;
@@ -102,6 +103,7 @@ ReadAnswer(const HttpRequest *request)
 	const Json *error;
 
 	answer.unsent = request->status == 0 && request->unsent;
+	answer.untrusted = request->status == 0 && request->untrusted;
 	answer.body = ParseBody(request);
 	if (request->status / 100 == 2)
 		return answer;
@@ -141,6 +143,8 @@ SqlState(const RestAnswer *answer)
 static char *
 Hint(const LakeAccess *access, const RestAnswer *answer)
 {
+	if (answer->untrusted)
+		return pstrdup("The setting shard.store_ca_file names the certificates by which catalogs are known.");
 	if (answer->status == 0)
 		return psprintf("Check option uri of server \"%s\", and that the catalog runs.",
 						access->server_name);
@@ -176,7 +180,7 @@ static bool
 IsTransient(const HttpRequest *request, bool repeatable)
 {
 	if (request->status == 0)
-		return request->unsent || repeatable;
+		return !request->untrusted && (request->unsent || repeatable);
 	if (request->status == 429 || request->status == 503)
 		return true;
 	return repeatable && request->status >= 500 && request->status != 501;
@@ -312,6 +316,22 @@ Configured(const Json *config, const char *key)
 	return value != NULL ? value : JsonStringValue(JsonGet(JsonGet(config, "defaults"), key));
 }
 
+/* The catalog lists what it can do; what is not listed is not asked for. */
+static bool
+Lists(const Json *config, const char *endpoint)
+{
+	const Json *endpoints = JsonGet(config, "endpoints");
+
+	for (int i = 0; i < JsonSize(endpoints); i++)
+	{
+		const char *listed = JsonStringValue(JsonAt(endpoints, i));
+
+		if (listed != NULL && strcmp(listed, endpoint) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 Configure(LakeAccess *access)
 {
@@ -336,7 +356,21 @@ Configure(LakeAccess *access)
 	prefix = Configured(answer.body, "prefix");
 	state->prefix = MemoryContextStrdup(state->mcxt, prefix == NULL || prefix[0] == '\0' ? ""
 										: psprintf("%s/", prefix));
+	state->together = Lists(answer.body, "POST /v1/{prefix}/transactions/commit");
 	state->configured = true;
+}
+
+bool
+RestCommitsTogether(LakeAccess *access)
+{
+	Configure(access);
+	return StateOf(access)->together;
+}
+
+void
+RestForgetTogether(LakeAccess *access)
+{
+	StateOf(access)->together = false;
 }
 
 RestAnswer
@@ -396,7 +430,7 @@ ConfigFor(const Json *body, const char *location)
 		const char *prefix = JsonStringValue(JsonGet(JsonAt(list, i), "prefix"));
 
 		if (prefix == NULL || strlen(prefix) < longest ||
-			strncmp(location, prefix, strlen(prefix)) != 0)
+			strncmp(LakePlace(location), LakePlace(prefix), strlen(LakePlace(prefix))) != 0)
 			continue;
 		longest = strlen(prefix);
 		best = JsonGet(JsonAt(list, i), "config");

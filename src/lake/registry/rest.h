@@ -21,6 +21,7 @@ typedef struct RestAnswer
 	char	   *error;			/* a description; NULL for 2xx */
 	char	   *type;			/* of an error, or NULL */
 	bool		unsent;			/* the request cannot have been carried out */
+	bool		untrusted;		/* since the certificate is not known */
 } RestAnswer;
 
 /*
@@ -29,6 +30,9 @@ typedef struct RestAnswer
  */
 extern RestAnswer RestAsk(LakeAccess *access, const char *method, const char *path,
 						  const char *body);
+
+/* The catalog does not have the endpoint for several tables after all. */
+extern void RestForgetTogether(LakeAccess *access);
 
 /* Raise an answer that is none of those expected: "could not <what>: ...". */
 pg_noreturn extern void RestRaise(const LakeAccess *access, const RestAnswer *answer, const char *what);
@@ -44,11 +48,34 @@ extern LakeTable *RestOpen(LakeAccess *access, const char *namespace, const char
 extern LakeTable *RestTableOf(LakeAccess *access, const char *namespace, const char *name,
 							  const Json *body);
 
+/* A change of a table, as a request, and how to tell that it was carried out. */
+typedef struct RestChange
+{
+	LakeTable  *table;			/* as it was */
+	Json	   *requirements;
+	Json	   *updates;
+	int64		snapshot_id;	/* the new current one, or -1: there is none */
+	int			schema_id;		/* these are current afterwards */
+	int			spec_id;
+	int			order_id;
+	Json	   *properties;		/* that are set, or NULL */
+	Json	   *removed;		/* ids of snapshots that go, or NULL */
+} RestChange;
+
 /*
- * Change a table from what it is to what next says: schemas, specs, properties,
- * snapshots.  NULL if somebody else's commit came first.
+ * What takes a table from what it is to what next says: schemas, specs,
+ * properties, snapshots.  NULL if that is the same.
  */
-extern LakeTable *RestCommit(LakeTable *table, const IcebergMetadata *next);
+extern RestChange *RestPrepare(LakeTable *table, const IcebergMetadata *next);
+
+/* NULL if somebody else's commit came first. */
+extern LakeTable *RestCommit(RestChange *change);
+
+/* Does the catalog commit changes of several tables at once? */
+extern bool RestCommitsTogether(LakeAccess *access);
+
+/* All changes (RestChange *) at once; false if somebody else's commit to one of them came first. */
+extern bool RestCommitAll(const List *changes);
 
 /*
  * Make a table in the catalog of this database's lake; its location is filled in

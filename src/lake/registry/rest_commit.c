@@ -7,6 +7,9 @@
  * abort.  Whoever commits again after a crash is recognized by the position that
  * snapshots carry in their summaries.  An answer that leaves the outcome open is
  * resolved by looking: a snapshot has an id of its own, a new table its UUID.
+ *
+ * Changes of several tables go to the catalog in one request if it lists that
+ * endpoint, so that none is there without the others.
  */
 #include "postgres.h"
 
@@ -37,6 +40,19 @@ AddAction(Json *updates, const char *name, const char *key, Json *value)
 
 	JsonSet(action, key, value);
 	JsonAppend(updates, action);
+}
+
+/* The levels of a namespace, which its dots divide. */
+static Json *
+Levels(const char *namespace)
+{
+	Json	   *levels = JsonNew(JSON_ARRAY);
+	char	   *rest = pstrdup(namespace);
+	char	   *level;
+
+	while ((level = strsep(&rest, ".")) != NULL)
+		JsonAppend(levels, JsonNewString(level));
+	return levels;
 }
 
 static Json *
@@ -109,7 +125,8 @@ AddShape(Json *updates, const Json *old, const Json *new)
 				  JsonGet(new, "default-sort-order-id"));
 }
 
-static void
+/* Those that are set; NULL if none are. */
+static Json *
 AddProperties(Json *updates, const Json *old, const Json *new)
 {
 	const Json *before = JsonGet(old, "properties");
@@ -129,9 +146,11 @@ AddProperties(Json *updates, const Json *old, const Json *new)
 		AddAction(updates, "set-properties", "updates", set);
 	if (JsonSize(removed) > 0)
 		AddAction(updates, "remove-properties", "removals", removed);
+	return JsonSize(set) > 0 ? set : NULL;
 }
 
-static void
+/* Ids of those that go; NULL if none do. */
+static Json *
 AddSnapshots(Json *updates, const Json *old, const Json *new)
 {
 	Json	   *removed = JsonNew(JSON_ARRAY);
@@ -152,6 +171,7 @@ AddSnapshots(Json *updates, const Json *old, const Json *new)
 		JsonAppend(removed, JsonGet(lfirst(lc), "snapshot-id"));
 	if (JsonSize(removed) > 0)
 		AddAction(updates, "remove-snapshots", "snapshot-ids", removed);
+	return JsonSize(removed) > 0 ? removed : NULL;
 }
 
 static Json *
@@ -186,58 +206,93 @@ Requirements(const IcebergMetadata *base)
 	return requirements;
 }
 
-/* Has the catalog carried out the commit after all? */
-static bool
-IsThere(const LakeTable *now, const IcebergMetadata *base, const IcebergMetadata *next)
+RestChange *
+RestPrepare(LakeTable *table, const IcebergMetadata *next)
 {
-	if (next->current_snapshot_id != base->current_snapshot_id)
-		return IcebergSnapshotById(now->metadata, next->current_snapshot_id) != NULL;
-	if (next->current_schema_id != base->current_schema_id)
-		return now->metadata->current_schema_id == next->current_schema_id;
-	/* snapshots were removed, or the like: doing it again does no harm */
-	return false;
+	const IcebergMetadata *base = table->metadata;
+	Json	   *old = Document(base);
+	Json	   *new = Document(next);
+	RestChange *change = palloc0(sizeof(RestChange));
+
+	change->table = table;
+	change->updates = JsonNew(JSON_ARRAY);
+	AddShape(change->updates, old, new);
+	change->properties = AddProperties(change->updates, old, new);
+	change->removed = AddSnapshots(change->updates, old, new);
+	if (JsonSize(change->updates) == 0)
+		return NULL;
+	change->requirements = Requirements(base);
+	change->snapshot_id = next->current_snapshot_id == base->current_snapshot_id ? -1 :
+		next->current_snapshot_id;
+	change->schema_id = next->current_schema_id;
+	change->spec_id = next->default_spec_id;
+	change->order_id = next->default_sort_order_id;
+	return change;
+}
+
+/* Has the catalog carried out the change after all? */
+static bool
+IsThere(const RestChange *change, const IcebergMetadata *now)
+{
+	const char *key;
+	Json	   *value;
+
+	if (change->snapshot_id != -1)
+		return IcebergSnapshotById(now, change->snapshot_id) != NULL;
+	if (now->current_schema_id != change->schema_id || now->default_spec_id != change->spec_id ||
+		now->default_sort_order_id != change->order_id)
+		return false;
+	for (int i = 0; i < JsonSize(change->removed); i++)
+		if (IcebergSnapshotById(now, JsonIntegerValue(JsonAt(change->removed, i))) != NULL)
+			return false;
+	JSON_FOREACH(change->properties, key, value)
+	{
+		const char *found = IcebergProperty(now, key);
+
+		if (found == NULL || strcmp(found, JsonStringValue(value)) != 0)
+			return false;
+	}
+	return true;
 }
 
 /* An answer after which a commit may or may not have been carried out? */
 static bool
 IsUnclear(const RestAnswer *answer)
 {
-	return (answer->status == 0 && !answer->unsent) || answer->status >= 500 ||
-		(answer->status / 100 == 2 && JsonGet(answer->body, "metadata") == NULL);
+	return (answer->status == 0 && !answer->unsent) || answer->status >= 500;
+}
+
+static LakeTable *
+Now(const RestChange *change)
+{
+	return RestOpen(LakeAccessById(change->table->access), change->table->namespace,
+					change->table->name, false);
 }
 
 LakeTable *
-RestCommit(LakeTable *table, const IcebergMetadata *next)
+RestCommit(RestChange *change)
 {
-	const IcebergMetadata *base = table->metadata;
+	LakeTable  *table = change->table;
 	LakeAccess *access = LakeAccessById(table->access);
 	char	   *path = RestTablePath(table->namespace, table->name);
-	Json	   *old = Document(base);
-	Json	   *new = Document(next);
-	Json	   *updates = JsonNew(JSON_ARRAY);
-	char	   *body;
 	size_t		len;
+	char	   *body = JsonText(CommitBody(change->requirements, change->updates), &len);
 
-	AddShape(updates, old, new);
-	AddProperties(updates, old, new);
-	AddSnapshots(updates, old, new);
-	if (JsonSize(updates) == 0)
-		return table;
-	body = JsonText(CommitBody(Requirements(base), updates), &len);
 	LakeKeepWritten();
+	SHARD_POINT("lake-before-catalog");
 	for (int attempt = 1;; attempt++)
 	{
 		RestAnswer	answer = RestAsk(access, "POST", path, body);
 		LakeTable  *now;
 
 		SHARD_POINT("lake-after-catalog");
-		if (answer.status / 100 == 2 && !IsUnclear(&answer))
+		if (answer.status / 100 == 2 && JsonGet(answer.body, "metadata") != NULL)
 			return RestTableOf(access, table->namespace, table->name, answer.body);
-		if (answer.status != 409 && !IsUnclear(&answer))
+		if (answer.status / 100 != 2 && answer.status != 409 && !IsUnclear(&answer))
 			RestRaise(access, &answer,
 					  psprintf("commit to lake table \"%s.%s\"", table->namespace, table->name));
-		now = RestOpen(access, table->namespace, table->name, false);
-		if (IsThere(now, base, next))
+		now = Now(change);
+		if (IsThere(change, now->metadata))
 			return now;
 		if (answer.status == 409)
 			return NULL;
@@ -248,21 +303,113 @@ RestCommit(LakeTable *table, const IcebergMetadata *next)
 	}
 }
 
+/* ---- several tables ---- */
+
+static char *
+TransactionBody(const List *changes)
+{
+	Json	   *list = JsonNew(JSON_ARRAY);
+	Json	   *body = JsonNew(JSON_OBJECT);
+	ListCell   *lc;
+	size_t		len;
+
+	foreach(lc, changes)
+	{
+		const RestChange *change = lfirst(lc);
+		Json	   *identifier = JsonNew(JSON_OBJECT);
+		Json	   *element = CommitBody(change->requirements, change->updates);
+
+		JsonSet(identifier, "namespace", Levels(change->table->namespace));
+		JsonSet(identifier, "name", JsonNewString(change->table->name));
+		JsonSet(element, "identifier", identifier);
+		JsonAppend(list, element);
+	}
+	JsonSet(body, "table-changes", list);
+	return JsonText(body, &len);
+}
+
+/* Those of the changes that the catalog has not carried out. */
+static List *
+NotThere(const List *changes)
+{
+	List	   *missing = NIL;
+	ListCell   *lc;
+
+	foreach(lc, changes)
+		if (!IsThere(lfirst(lc), Now(lfirst(lc))->metadata))
+			missing = lappend(missing, lfirst(lc));
+	return missing;
+}
+
+static bool
+CommitOneByOne(const List *changes)
+{
+	ListCell   *lc;
+
+	foreach(lc, changes)
+		if (RestCommit(lfirst(lc)) == NULL)
+			return false;
+	return true;
+}
+
+/* The endpoint is not there, whatever the catalog lists? */
+static bool
+IsUnknownEndpoint(const RestAnswer *answer)
+{
+	return answer->status == 405 || answer->status == 501 ||
+		(answer->status == 404 && (answer->type == NULL || strstr(answer->type, "NoSuch") == NULL));
+}
+
+bool
+RestCommitAll(const List *changes)
+{
+	LakeAccess *access = LakeAccessById(((RestChange *) linitial(changes))->table->access);
+	char	   *body;
+
+	if (list_length(changes) == 1)
+		return CommitOneByOne(changes);
+	body = TransactionBody(changes);
+	LakeKeepWritten();
+	SHARD_POINT("lake-before-catalog");
+	for (int attempt = 1;; attempt++)
+	{
+		RestAnswer	answer = RestAsk(access, "POST", "transactions/commit", body);
+		List	   *missing;
+
+		SHARD_POINT("lake-after-catalog");
+		if (answer.status / 100 == 2)
+			return true;
+		if (IsUnknownEndpoint(&answer))
+		{
+			RestForgetTogether(access);
+			return CommitOneByOne(changes);
+		}
+		if (answer.status != 409 && !IsUnclear(&answer))
+			RestRaise(access, &answer, "commit to several lake tables");
+		missing = NotThere(changes);
+		if (missing == NIL)
+			return true;
+		/* a catalog that does less than it says: what it left out, by itself */
+		if (list_length(missing) < list_length(changes))
+			return CommitOneByOne(missing);
+		if (answer.status == 409)
+			return false;
+		if (attempt > StoreMaxRetries)
+			RestRaise(access, &answer, "commit to several lake tables");
+		HttpPause(attempt, 0);
+	}
+}
+
 /* ---- tables that come ---- */
 
 static void
 MakeNamespace(LakeAccess *access, const char *namespace)
 {
-	Json	   *levels = JsonNew(JSON_ARRAY);
 	Json	   *body = JsonNew(JSON_OBJECT);
-	char	   *rest = pstrdup(namespace);
-	char	   *level;
 	size_t		len;
 	RestAnswer	answer;
 
-	while ((level = strsep(&rest, ".")) != NULL)
-		JsonAppend(levels, JsonNewString(level));
-	JsonSet(body, "namespace", levels);
+	JsonSet(body, "namespace", Levels(namespace));
 	JsonSet(body, "properties", JsonNew(JSON_OBJECT));
 	answer = RestAsk(access, "POST", "namespaces", JsonText(body, &len));
 	if (answer.status / 100 != 2 && answer.status != 409)
@@ -313,23 +460,23 @@ RestCreate(const char *namespace, const char *name, IcebergMetadata *metadata)
 	AddAction(updates, "upgrade-format-version", "format-version", JsonNewInteger(metadata->format_version));
 	AddShape(updates, none, document);
 	AddAction(updates, "set-location", "location", JsonNewString(metadata->location));
-	AddProperties(updates, none, document);
+	(void) AddProperties(updates, none, document);
 	body = JsonText(CommitBody(requirements, updates), &len);
 	for (int attempt = 1;; attempt++)
 	{
 		RestAnswer	answer = RestAsk(access, "POST", RestTablePath(namespace, name), body);
 		LakeTable  *now;
 
-		if (answer.status / 100 == 2 && !IsUnclear(&answer))
+		if (answer.status / 100 == 2 && JsonGet(answer.body, "metadata") != NULL)
 			return RestTableOf(access, namespace, name, answer.body);
-		now = IsUnclear(&answer) || answer.status == 409 ? RestOpen(access, namespace, name, true) : NULL;
+		now = IsUnclear(&answer) || answer.status / 100 == 2 || answer.status == 409 ? RestOpen(access, namespace, name, true) : NULL;
 		if (now != NULL && strcmp(now->metadata->table_uuid, metadata->table_uuid) == 0)
 			return now;
 		if (now != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_TABLE),
 					 errmsg("lake table \"%s.%s\" already exists", namespace, name)));
-		if (!IsUnclear(&answer) || attempt > StoreMaxRetries)
+		if (!(IsUnclear(&answer) || answer.status / 100 == 2) || attempt > StoreMaxRetries)
 			RestRaise(access, &answer, psprintf("make lake table \"%s.%s\"", namespace, name));
 		HttpPause(attempt, 0);
 	}

@@ -52,6 +52,29 @@ DropFromCatalog(const char *entry)
 		RestDrop(pnstrdup(namespace, name - namespace - 1), name, pnstrdup(entry, namespace - entry - 1));
 }
 
+/*
+ * A REST catalog may give the credentials for files along with their table only:
+ * have them given to this process.
+ */
+static void
+OpenTables(char **paths, uint64 n)
+{
+	bool		needed = false;
+	ListCell   *lc;
+
+	for (uint64 i = 0; i < n && LakeByRest() && !needed; i++)
+		needed = strncmp(paths[i], TRASH_REST, strlen(TRASH_REST)) != 0 &&
+			!LakeIsLocal(paths[i]) && !LakeAccessHasCredentials(LakeAccessOfLake(paths[i]));
+	if (!needed)
+		return;
+	foreach(lc, RegistryTables())
+	{
+		const RegistryName *table = lfirst(lc);
+
+		(void) LakeOpen(table->namespace, table->name, true);
+	}
+}
+
 /* Remove what the entries name; those that are done, as an array of ids. */
 static ArrayType *
 RemoveEntries(SPITupleTable *entries, uint64 n, int *ndone)
@@ -65,9 +88,11 @@ RemoveEntries(SPITupleTable *entries, uint64 n, int *ndone)
 	bool		isnull;
 
 	for (uint64 i = 0; i < n; i++)
+		paths[i] = SPI_getvalue(entries->vals[i], desc, 2);
+	OpenTables(paths, n);
+	for (uint64 i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		paths[i] = SPI_getvalue(entries->vals[i], desc, 2);
 		if (strncmp(paths[i], TRASH_REST, strlen(TRASH_REST)) == 0)
 		{
 			hold = !DropFromCatalog(paths[i] + strlen(TRASH_REST));
