@@ -266,6 +266,27 @@ DeparseInnerOrder(DeparseContext *cx, AggregateCall *call)
 	return DeparseSortClauses(cx, " ORDER BY ", call->agg->aggdistinct, call->agg->args);
 }
 
+/*
+ * An argument.  PostgreSQL computes it only for rows that pass the filter, the
+ * engine for all: what may fail waits for the filter.
+ */
+static bool
+DeparseArgument(DeparseContext *cx, AggregateCall *call, Node *arg)
+{
+	bool		ok;
+
+	if (call->filter == NULL || IsA(arg, Var) || IsA(arg, Const))
+		return DeparseAny(cx, (Expr *) arg);
+	if (call->distinct)
+		return Obstacle(cx, "distinct expression with a filter");
+	DeparseText(cx, "(CASE WHEN ");
+	ok = DeparseExpr(cx, call->filter);
+	DeparseText(cx, " THEN ");
+	ok = ok && DeparseAny(cx, (Expr *) arg);
+	DeparseText(cx, " END)");
+	return ok;
+}
+
 bool
 DeparseAggregateCall(DeparseContext *cx, AggregateCall *call, const char *sql)
 {
@@ -286,7 +307,7 @@ DeparseAggregateCall(DeparseContext *cx, AggregateCall *call, const char *sql)
 		if (*p == 'a')
 			DeparseText(cx, call->distinct ? "DISTINCT " : "");
 		ok = *p == 'o' ? DeparseInnerOrder(cx, call)
-			: DeparseAny(cx, *p == 'a' ? linitial(call->args) : lsecond(call->args));
+			: DeparseArgument(cx, call, *p == 'a' ? linitial(call->args) : lsecond(call->args));
 	}
 	if (ok && call->filter != NULL)
 	{
