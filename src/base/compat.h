@@ -52,6 +52,14 @@
 #define VirtualTransactionProc(vxid) BackendIdGetProc((vxid).backendId)
 #endif
 
+/* The comparison of two rows, numbered as the strategies of a B-tree are; reverse(text). */
+#if PG_VERSION_NUM >= 180000
+#define RowComparison(expr) ((int) (expr)->cmptype)
+#define F_REVERSE F_REVERSE_TEXT
+#else
+#define RowComparison(expr) ((int) (expr)->rctype)
+#endif
+
 /* May a role do this with a function?  Needs utils/acl.h and catalog/pg_proc.h. */
 #if PG_VERSION_NUM >= 160000
 #define FunctionAclCheck(function, role, mode) \

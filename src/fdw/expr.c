@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
+#include "base/compat.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "client/engine.h"
@@ -644,13 +645,13 @@ DeparseRowCompare(DeparseContext *cx, RowCompareExpr *expr)
 		Oid			right = exprType(lsecond(args));
 		bool		last = i == n - 1;
 		Oid			family = list_nth_oid(expr->opfamilies, i);
-		int			strategy = expr->rctype;
+		int			strategy = RowComparison(expr);
 		Oid			strict;
 		Oid			equal = get_opfamily_member(family, left, right, BTEqualStrategyNumber);
 
-		if (strategy == ROWCOMPARE_LE)
+		if (strategy == BTLessEqualStrategyNumber)
 			strategy = BTLessStrategyNumber;
-		else if (strategy == ROWCOMPARE_GE)
+		else if (strategy == BTGreaterEqualStrategyNumber)
 			strategy = BTGreaterStrategyNumber;
 		strict = last ? opno : get_opfamily_member(family, left, right, strategy);
 		if (!OidIsValid(strict) || !OidIsValid(equal))

@@ -21,6 +21,9 @@
 #define GROUP_ROWS 122880
 #define LEAST_GROUP_BYTES (2 * 1024 * 1024)
 
+/* Portions that are sorted together: half of what the engine may use. */
+#define PORTIONS_AT_ONCE 4
+
 static char *Format(const char *fmt, va_list args) pg_attribute_printf(1, 0);
 
 static char *
@@ -305,15 +308,18 @@ FilesOf(List *placed)
 }
 
 /*
- * Each portion of a partitioned table would make a file of each partition.  But rows
- * can be so wide that the engine could not hold the few thousand which it takes at a
- * time.
+ * Each portion of a partitioned table would make a file of each partition, and each
+ * portion of any table a file from its first key to its last, so that no file can be
+ * pruned by the key.  But rows can be so wide that the engine could not hold the few
+ * thousand which it takes at a time, and so many that sorting them all would go
+ * through its files on disk again and again.
  */
 bool
 FilesAtOnce(const LakeTable *table, int portions, int64 row_bytes)
 {
 	return portions <= 1 ||
-		(LakeDefaultSpec(table->metadata)->nfields > 0 && row_bytes * CHUNK_ROWS <= ChangesPortion() / 2);
+		(row_bytes * CHUNK_ROWS <= ChangesPortion() / 2 &&
+		 (portions <= PORTIONS_AT_ONCE || LakeDefaultSpec(table->metadata)->nfields > 0));
 }
 
 /*
