@@ -70,14 +70,14 @@ is_lake_equal($node, 'whole', 'whole rows as keys');
 
 # The first load of a table, and a comparison that finds another value in each row.
 sql(qq{CREATE TABLE loaded (k text, id bigint, v text, n int, PRIMARY KEY (k, id));
-	INSERT INTO loaded SELECT 'key-' || i % 100, i, @{[ text(32) ]}, i FROM generate_series(1, 12000) i;
+	INSERT INTO loaded SELECT 'key-' || i % 100, i, @{[ text(32) ]}, i FROM generate_series(1, 40000) i;
 	SELECT shard.distribute_table('loaded', 'things_router')});
 is_lake_equal($node, 'loaded', 'first load');
 cmp_ok(files('loaded'), '>', 1, 'the load makes several files');
 sql("ALTER TABLE loaded ADD COLUMN more text DEFAULT 'a default for the rows that are there'");
 is_lake_equal($node, 'loaded', 'comparison');
 is(sql(q{SELECT count(*) FROM lake.loaded_events WHERE _event_id LIKE 'resync-%' AND _verb = 'updated'}),
-	'12000', 'each row has its event of the comparison');
+	'40000', 'each row has its event of the comparison');
 is(sql('SELECT count(*) - count(DISTINCT _event_id) FROM lake.loaded_events'), '0',
 	'no event of the load or the comparison is there twice');
 
