@@ -286,16 +286,36 @@ sql(q{
 # their first comparisons are not those that are to be stopped
 sql('SELECT shard.flush()');
 
-# What no change tells: a leaf is emptied.
-sub empty_leaf
+# What no change tells: a leaf that has rows in the lake is emptied.
+sub fill_leaves
 {
 	my ($table) = @_;
 	sql(qq{
 		INSERT INTO $table (k, id, v) SELECT 'c' || i % 20, $next + i, 'value' FROM generate_series(1, 200) i;
-		SELECT shard.flush();
+		SELECT shard.flush()});
+	return;
+}
+
+sub empty_leaf
+{
+	my ($table) = @_;
+	sql(qq{
 		TRUNCATE r_shard_1.$table;
 		INSERT INTO $table (k, id, v) SELECT 'd' || i % 20, $next + 300 + i, 'more' FROM generate_series(1, 50) i});
 	$next += 1000;
+	return;
+}
+
+# A flush with nothing to compare passes the point, and then the worker knows it.  The leaf is
+# emptied once: a worker that waits there holds what a second time would wait for.
+sub comparison_killed_at
+{
+	my ($point, $table) = @_;
+	fill_leaves($table);
+	set('shard.point', "$point:wait");
+	sql('SELECT shard.flush()');
+	empty_leaf($table);
+	kill_worker(reach($point, sub { }));
 	return;
 }
 
@@ -305,7 +325,7 @@ for my $case ([ 'one by one', 'bare', 'resync-between-commits' ], [ 'one by one'
 {
 	my ($kind, $table, $point) = @$case;
 	ask('POST', '/__together?on=' . ($kind eq 'together' ? 1 : 0));
-	killed_at($point, sub { empty_leaf($table) });
+	comparison_killed_at($point, $table);
 	if ($point eq 'resync-between-commits')
 	{
 		# and once more, after other changes
